@@ -1,0 +1,12 @@
+"""The base of every configuration: frozen values that refuse unknown keys and silent casts."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Config(BaseModel):
+    """A typed, frozen piece of a trial's configuration.
+
+    Types are strict: `"16"` is not 16 and `true` is not 1. A whole number stands for a float.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

@@ -1,0 +1,54 @@
+"""What every data set hands to a training run: splits of observations as tensors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from trainables.config import Config
+
+PAD = -1  # fills a sentence up to the length of its batch; it never has a likelihood
+
+
+class Corpus(NamedTuple):
+    """A data set in memory.
+
+    `splits` maps "train", "validation" and "test" to int64 observations: `[N]` for symbols,
+    `[N, T]` for sentences, which are padded on the right with `PAD`. Tokens lie in
+    `[0, vocabulary)`. `sha256` identifies the content. `nll_floor` is the entropy of the data
+    source in nats per observation, the lowest possible NLL, where it is known.
+    """
+
+    splits: Mapping[str, Tensor]
+    vocabulary: int
+    sha256: str
+    nll_floor: float | None = None
+
+
+class RemoteFile(NamedTuple):
+    """A file at its usual public home."""
+
+    name: str  # where it lies below the data directory, e.g. "ptb/ptb.train.txt"
+    url: str
+    size: int  # bytes
+    sha256: str
+
+
+class DataConfig(Config, ABC):
+    """The base of a data set's configuration, which is also how it is loaded.
+
+    `kind` says what an observation is; a model accepts one kind. `files` are what `load` reads
+    below the data directory.
+    """
+
+    kind: ClassVar[str]  # "symbols" or "sentences"
+    files: ClassVar[tuple[RemoteFile, ...]] = ()
+
+    @abstractmethod
+    def load(self, root: Path) -> Corpus:
+        """Read the data set below `root`, the data directory.
+
+        Raises `DataError` where a file is missing or is not what its checksum says.
+        """
