@@ -1,0 +1,1 @@
+"""Everything that trains and scores one latent-variable model; runs without Ray."""

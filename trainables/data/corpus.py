@@ -39,12 +39,16 @@ class RemoteFile(NamedTuple):
 class DataConfig(Config, ABC):
     """The base of a data set's configuration, which is also how it is loaded.
 
-    `kind` says what an observation is; a model accepts one kind. `files` are what `load` reads
-    below the data directory.
+    `name` is the data set's key in the registry. `kind` says what an observation is; a model
+    accepts one kind. `files` are what `load` reads below the data directory, and `licence` is
+    what a person should know before fetching them.
     """
 
     kind: ClassVar[str]  # "symbols" or "sentences"
     files: ClassVar[tuple[RemoteFile, ...]] = ()
+    licence: ClassVar[str] = ""
+
+    name: str
 
     @abstractmethod
     def load(self, root: Path) -> Corpus:

@@ -1,0 +1,23 @@
+"""Models by name: p(z) p(x|z) with an inference network q(z|x)."""
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from trainables.models.model import Model, ModelConfig
+from trainables.models.sentence import SentenceLstmConfig
+from trainables.models.symbol import SymbolMlpConfig
+
+__all__ = ["MODELS", "AnyModel", "Model", "ModelConfig"]
+
+MODELS: dict[str, type[ModelConfig]] = {
+    "symbol_mlp": SymbolMlpConfig,
+    "sentence_lstm": SentenceLstmConfig,
+}
+
+if TYPE_CHECKING:
+    AnyModel = ModelConfig
+else:
+    AnyModel = Annotated[reduce(or_, MODELS.values()), Field(discriminator="name")]

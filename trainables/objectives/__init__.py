@@ -1,0 +1,35 @@
+"""Training objectives by name."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter
+from torch import nn
+
+from trainables.objectives.micmco import Bound, Kl, Power, Renyi
+from trainables.objectives.objective import ObjectiveConfig, ObjectiveOutput
+
+__all__ = ["OBJECTIVES", "AnyObjective", "ObjectiveConfig", "ObjectiveOutput", "create"]
+
+OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
+    "bound": Bound,
+    "kl": Kl,
+    "renyi": Renyi,
+    "power": Power,
+}
+
+if TYPE_CHECKING:
+    AnyObjective = ObjectiveConfig
+else:
+    AnyObjective = Annotated[reduce(or_, OBJECTIVES.values()), Field(discriminator="name")]
+
+
+def create(config: Mapping[str, Any]) -> nn.Module:
+    """Build the objective that a mapping such as an experiment file's `objective` describes.
+
+    Raises `pydantic.ValidationError` where the mapping is wrong.
+    """
+    parsed: ObjectiveConfig = TypeAdapter(AnyObjective).validate_python(config)
+    return parsed.create()

@@ -1,0 +1,259 @@
+"""Brings the files of a data set to the data directory, whole and checked, or says what to do."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from pathlib import Path, PureWindowsPath
+from typing import IO, Literal
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from filelock import FileLock
+
+from trainables.data.corpus import DataConfig, RemoteFile
+
+Status = Literal["ok", "missing", "wrong checksum"]
+
+PAUSES = (0.5, 2.0)  # seconds between the attempts at one download
+_CHUNK = 1 << 16  # bytes
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class DataError(ValueError):
+    """Data that cannot be had or used; its text is one line: what, where and what to do."""
+
+
+class _DownloadError(Exception):
+    """A download that failed; `passing` where another attempt may succeed."""
+
+    def __init__(self, text: str, *, passing: bool) -> None:
+        super().__init__(text)
+        self.passing = passing
+
+
+def data_root() -> Path:
+    """Return the data directory as an absolute path; it need not exist.
+
+    It is `SWEEPER_DATA_DIR` where that is set, else `sweeper` in the user's cache directory.
+    """
+    if chosen := os.environ.get("SWEEPER_DATA_DIR"):
+        return Path(chosen).expanduser().absolute()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG specification: a relative path is to be ignored.
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "sweeper"
+
+
+def missing(files: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
+    """Return those of `files` that are not below `root`, whatever the others hold."""
+    return [file for file in files if not _path(file, root).is_file()]
+
+
+def verify(file: RemoteFile, root: Path) -> Status:
+    """Say whether `file` lies below `root` with the content its checksum names.
+
+    Raises `DataError` where the file cannot be read.
+    """
+    path = _path(file, root)
+    if not path.is_file():
+        return "missing"
+    try:
+        return "ok" if _sha256(path) == file.sha256 else "wrong checksum"
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror}): make it readable.") from error
+
+
+def require(data: DataConfig, root: Path) -> None:
+    """Raise `DataError` unless every file of `data` is below `root` and has its checksum."""
+    status = {file.name: verify(file, root) for file in data.files}
+    if absent := [name for name, found in status.items() if found == "missing"]:
+        raise DataError(
+            f"data set {data.name} is not complete, {root} lacks {', '.join(absent)}: run "
+            f"`sweeper data fetch {data.name}`, or set SWEEPER_DATA_DIR to where it lies."
+        )
+    if wrong := [name for name, found in status.items() if found == "wrong checksum"]:
+        raise DataError(
+            f"data set {data.name} is not the published one, in {root} the checksum is wrong of "
+            f"{', '.join(wrong)}: run `sweeper data fetch {data.name} --force` to replace it."
+        )
+
+
+def digest(files: Iterable[RemoteFile]) -> str:
+    """Return one sha256 for the content of several files, in their order."""
+    return hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+
+
+def fetch(
+    file: RemoteFile,
+    root: Path,
+    *,
+    siblings: Sequence[RemoteFile] = (),
+    force: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+    timeout: float = 20.0,
+    wait: Callable[[float], None] = time.sleep,
+) -> Path:
+    """Download `file` to its place below `root` and return the path; a good file is left alone.
+
+    The body goes to `<name>.partial`, where an interrupted download is resumed, and takes its
+    final name only once its size and checksum are right. Processes that fetch the same file
+    take turns. `on_progress` is told (bytes so far, bytes in all). `timeout` is in seconds,
+    for each wait on the server; passing faults are tried again after `wait(seconds)`.
+
+    Raises `DataError` where the download fails, the file there is another, or the directory
+    cannot be written. Its text says how to supply by hand what is missing of `file` and
+    `siblings`, the rest of its data set. A file already there with a wrong checksum is replaced
+    only with `force`.
+    """
+    target = _path(file, root)
+    _check_url(file.url)
+    try:
+        if _is_good(file, root, force):  # before anything is written: `root` may be read-only
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(".lock")):
+            if not _is_good(file, root, force):  # another process may have fetched it meanwhile
+                partial = target.with_name(f"{target.name}.partial")
+                _download(file, partial, on_progress or _silent, timeout, wait)
+                partial.replace(target)
+    except _DownloadError as fault:
+        again = "run the command again to resume, or " if fault.passing else ""
+        names = dict.fromkeys(part.name for part in (file, *missing(siblings, root)))
+        raise DataError(
+            f"{fault}: {again}put these files below {root}: {', '.join(names)}."
+        ) from fault
+    except OSError as error:
+        raise DataError(
+            f"cannot write {error.filename or target} ({error.strerror}): free space or make it "
+            f"writable, or set SWEEPER_DATA_DIR to another directory."
+        ) from error
+    return target
+
+
+def _path(file: RemoteFile, root: Path) -> Path:
+    # Read as a Windows path, a name shows its drive and its backslashes on every platform.
+    name = PureWindowsPath(file.name)
+    if name.anchor or ".." in name.parts or not name.parts:
+        raise DataError(
+            f"data file {file.name!r} would leave {root}: name it by a path relative to that."
+        )
+    return root / file.name
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise DataError(f"{url} is not fetched because it is not encrypted: use an https:// URL.")
+
+
+def _is_good(file: RemoteFile, root: Path, force: bool) -> bool:
+    status = verify(file, root)
+    if status == "wrong checksum" and not force:
+        raise DataError(
+            f"{_path(file, root)} is not the published file, whose sha256 is {file.sha256}: move "
+            f"it away, or replace it with --force."
+        )
+    return status == "ok"
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _download(
+    file: RemoteFile,
+    partial: Path,
+    on_progress: Callable[[int, int], None],
+    timeout: float,
+    wait: Callable[[float], None],
+) -> None:
+    for pause in PAUSES:
+        try:
+            return _attempt(file, partial, on_progress, timeout)
+        except _DownloadError as fault:
+            if not fault.passing:
+                raise
+            wait(pause)
+    return _attempt(file, partial, on_progress, timeout)
+
+
+def _attempt(
+    file: RemoteFile, partial: Path, on_progress: Callable[[int, int], None], timeout: float
+) -> None:
+    """Bring `partial` from where it ends to the whole, checked file, or raise `_DownloadError`."""
+    start = partial.stat().st_size if partial.exists() else 0
+    if start >= file.size:
+        start = 0
+    with _open(file.url, start, timeout) as response:
+        resumed = start > 0 and response.status == 206
+        done = start if resumed else 0
+        if response.length is not None and done + response.length != file.size:
+            length = done + response.length
+            raise _DownloadError(f"{file.url} has {length} bytes, not {file.size}", passing=False)
+        with partial.open("ab" if resumed else "wb") as out:
+            on_progress(done, file.size)
+            for chunk in _chunks(response):
+                out.write(chunk)
+                done += len(chunk)
+                if done > file.size:  # the checksum is wrong already; do not fill the disk
+                    break
+                on_progress(done, file.size)
+            out.flush()
+            os.fsync(out.fileno())
+    if done < file.size:
+        raise _DownloadError(
+            f"{file.url} broke off after {done} of {file.size} bytes", passing=True
+        )
+    found = _sha256(partial)
+    if found != file.sha256:
+        partial.unlink()
+        # The fault may lie in the part that was already there: start over then.
+        raise _DownloadError(
+            f"{file.url} has the wrong checksum, expected sha256 {file.sha256}, got {found}",
+            passing=resumed,
+        )
+
+
+def _open(url: str, start: int, timeout: float) -> HTTPResponse:
+    """Request `url` from byte `start` on; a server may answer with the whole file instead."""
+    headers = {"User-Agent": "sweeper"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    request = Request(url, headers=headers)  # noqa: S310 - `fetch` has checked the scheme
+    try:
+        return build_opener(_CheckedRedirects).open(request, timeout=timeout)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and start:  # the partial file does not fit the one on the server
+            return _open(url, 0, timeout)
+        passing = error.code >= 500 or error.code in (408, 429)
+        raise _DownloadError(
+            f"{url} answered {error.code} {error.reason}", passing=passing
+        ) from error
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)  # urllib wraps what went wrong
+        raise _DownloadError(f"could not reach {url} ({reason})", passing=True) from error
+
+
+def _chunks(response: HTTPResponse) -> Iterator[bytes]:
+    with suppress(OSError, HTTPException):  # a body that breaks off shows by its length
+        while chunk := response.read(_CHUNK):
+            yield chunk
+
+
+class _CheckedRedirects(HTTPRedirectHandler):
+    """Follows a redirect only to where a download may start."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        _check_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -1,0 +1,24 @@
+"""How a trained model is measured."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from trainables.config import Config
+
+
+class EvaluationConfig(Config):
+    """What is measured, on which observations and with how many samples.
+
+    `limit` evaluates a fixed random subset of the split, the same one for every trial of every
+    experiment; without it the whole split is used. `every` adds an evaluation after that many
+    training steps; the last step is always evaluated.
+    """
+
+    split: Literal["train", "validation", "test"] = "validation"
+    samples: int = Field(default=100, ge=2, description="K, samples of q(z|x) an observation")
+    every: PositiveInt | None = None
+    limit: PositiveInt | None = None
+    enumerate_up_to: int = Field(
+        default=65_536, ge=0, description="exact NLL and MI for at most this many latent states"
+    )

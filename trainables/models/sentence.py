@@ -1,0 +1,109 @@
+"""The sentence model of Melis et al.: a bidirectional LSTM in, a conditioned LSTM out."""
+
+from typing import Annotated, ClassVar, Literal
+
+from jaxtyping import Float, Int
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional
+
+from trainables.config import Config
+from trainables.data.corpus import PAD
+from trainables.models.dropout import Dropout
+from trainables.models.latents import Latents
+from trainables.models.lstm import BidirectionalLstm, Lstm
+from trainables.models.model import Model, ModelConfig
+from trainables.models.vocabulary import VocabularySoftmax
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class DropoutConfig(Config):
+    """Dropout rates on token embeddings, on the recurrent state and on an LSTM's output.
+
+    Masks are drawn anew for every step and sentence: `shared` by the K samples of a sentence or
+    `independent`. `network` says which LSTMs drop units.
+    """
+
+    input: Rate = 0.0
+    state: Rate = 0.0
+    output: Rate = 0.0
+    masks: Literal["shared", "independent"] = "shared"
+    network: Literal["decoder", "both"] = "decoder"
+
+
+class SentenceLstmConfig(ModelConfig):
+    """Sizes of the sentence model; the published one has 128 throughout."""
+
+    reads: ClassVar[str] = "sentences"
+
+    name: Literal["sentence_lstm"]
+    latents: Latents
+    embedding: PositiveInt = 128
+    encoder_hidden: PositiveInt = 128
+    decoder_hidden: PositiveInt = 128
+    dropout: DropoutConfig = DropoutConfig()
+
+    def create(self, vocabulary: int) -> "SentenceLstm":
+        """Build the model for tokens in `[0, vocabulary)`."""
+        return SentenceLstm(self, vocabulary)
+
+
+class SentenceLstm(Model):
+    """q(z|x) from the mean of a bidirectional LSTM's two last states; p(x|z) token by token.
+
+    The decoder reads the previous token's embedding and z at every step; the first step has a
+    start symbol of its own.
+    """
+
+    def __init__(self, config: SentenceLstmConfig, vocabulary: int) -> None:
+        super().__init__(config.latents)
+        rates = config.dropout
+        encoder_rates = rates if rates.network == "both" else DropoutConfig()
+        self.share_masks = rates.masks == "shared"
+
+        self.encoder_embedding = nn.Embedding(vocabulary, config.embedding)
+        self.encoder_input_dropout = Dropout(encoder_rates.input)
+        self.encoder = BidirectionalLstm(
+            config.embedding, config.encoder_hidden, state_dropout=encoder_rates.state
+        )
+        self.encoder_output_dropout = Dropout(encoder_rates.output)
+        self.to_posterior = nn.Linear(config.encoder_hidden, config.latents.n_parameters)
+
+        self.start = vocabulary  # the row of the start symbol
+        self.decoder_embedding = nn.Embedding(vocabulary + 1, config.embedding)
+        self.input_dropout = Dropout(rates.input)
+        self.decoder = Lstm(
+            config.embedding,
+            config.decoder_hidden,
+            n_constant=config.latents.width,
+            state_dropout=rates.state,
+        )
+        self.output_dropout = Dropout(rates.output)
+        self.softmax = VocabularySoftmax(config.decoder_hidden, vocabulary)
+
+    def posterior(self, x: Int[Tensor, "batch time"]) -> Distribution:
+        """Give q(z|x)."""
+        tokens = self.encoder_embedding(x.clamp(min=0))
+        tokens = self.encoder_input_dropout(tokens, share_first_axis=False)
+        state = self.encoder(tokens, (x != PAD).sum(dim=1))
+        state = self.encoder_output_dropout(state, share_first_axis=False)
+        return self.latents.posterior(self.to_posterior(state))
+
+    def log_likelihood(
+        self, x: Int[Tensor, "batch time"], z: Float[Tensor, "K rows *latent"]
+    ) -> Float[Tensor, "K batch"]:
+        """Give ln p(x|z), summed over the tokens of each sentence."""
+        K, batch = len(z), len(x)
+        constant = z.flatten(2).expand(K, batch, -1)
+        previous = functional.pad(x[:, :-1].clamp(min=0), (1, 0), value=self.start)
+        tokens = self.decoder_embedding(previous)[None]
+        if self.training and self.input_dropout.rate > 0 and not self.share_masks:
+            tokens = tokens.expand(K, -1, -1, -1)
+        tokens = self.input_dropout(tokens, share_first_axis=self.share_masks)
+        states = self.decoder(
+            tokens, (x != PAD).sum(dim=1), constant, share_masks=self.share_masks
+        )
+        states = self.output_dropout(states, share_first_axis=self.share_masks)
+        return self.softmax(states, x.expand(K, *x.shape)).sum(dim=-1)

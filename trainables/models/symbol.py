@@ -1,0 +1,93 @@
+"""The symbol model of Melis et al.: an MLP each way between a symbol and its latents."""
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from trainables.models.latents import Latents
+from trainables.models.model import Model, ModelConfig
+from trainables.models.vocabulary import VocabularySoftmax
+
+
+class SymbolMlpConfig(ModelConfig):
+    """Sizes of the symbol model; the published one has 128 throughout.
+
+    `join` says how a decoder reads the embeddings of several categorical latents, which the paper
+    leaves open.
+    """
+
+    reads: ClassVar[str] = "symbols"
+
+    name: Literal["symbol_mlp"]
+    latents: Latents
+    embedding: PositiveInt = 128
+    hidden: PositiveInt = 128
+    join: Literal["sum", "concatenate"] = "concatenate"
+
+    def create(self, vocabulary: int) -> "SymbolMlp":
+        """Build the model for symbols in `[0, vocabulary)`."""
+        return SymbolMlp(self, vocabulary)
+
+
+class SymbolMlp(Model):
+    """Two tanh layers from a symbol's embedding to q(z|x), and from z to a softmax over symbols.
+
+    A decoder of categorical latents has their embeddings in place of its first layer.
+    """
+
+    def __init__(self, config: SymbolMlpConfig, vocabulary: int) -> None:
+        super().__init__(config.latents)
+        embedding, hidden, latents = config.embedding, config.hidden, config.latents
+        self.encoder = nn.Sequential(
+            nn.Embedding(vocabulary, embedding),
+            nn.Linear(embedding, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, latents.n_parameters),
+        )
+        first: list[nn.Module]
+        if latents.kind == "gaussian":
+            first, width = [nn.Flatten(2), nn.Linear(latents.width, hidden), nn.Tanh()], hidden
+        else:
+            read = CategoryEmbeddings(
+                latents.variables, latents.categories, embedding, config.join
+            )
+            first, width = [read], read.width
+        self.decoder = nn.Sequential(*first, nn.Linear(width, hidden), nn.Tanh())
+        self.softmax = VocabularySoftmax(hidden, vocabulary)
+
+    def posterior(self, x: Int[Tensor, " batch"]) -> Distribution:
+        """Give q(z|x)."""
+        return self.latents.posterior(self.encoder(x))
+
+    def log_likelihood(
+        self, x: Int[Tensor, " batch"], z: Float[Tensor, "K rows *latent"]
+    ) -> Float[Tensor, "K batch"]:
+        """Give ln p(x|z)."""
+        features = self.decoder(z)
+        if z.shape[1] < len(x):
+            return self.softmax.log_probabilities(features[:, 0])[:, x]
+        return self.softmax(features, x.expand(z.shape[:2]))
+
+
+class CategoryEmbeddings(nn.Module):
+    """An embedding for every category of every latent variable, joined into one vector."""
+
+    def __init__(self, variables: int, categories: int, size: int, join: str) -> None:
+        super().__init__()
+        self.join = join
+        self.width = size if join == "sum" else variables * size
+        self.weight = nn.Parameter(torch.randn(variables, categories, size))
+
+    def forward(
+        self, z: Float[Tensor, "K rows variables categories"]
+    ) -> Float[Tensor, "K rows width"]:
+        """Give the embeddings that one-hot z selects."""
+        if self.join == "sum":
+            return torch.tensordot(z, self.weight, dims=2)
+        return torch.einsum("kbvc,vce->kbve", z, self.weight).flatten(2)

@@ -1,0 +1,244 @@
+"""Mutual-information-constrained Monte Carlo objectives (MICMCO).
+
+    O(lambda, x) = ln p(x) + lambda KL(p(z|x) || p(z))
+
+Averaged over the data the second term is the mutual information of x and z under the model. The
+three forms below estimate O from the moments S, S_alpha and U of `trainables.estimators`.
+With one sample all three are the beta-VAE, beta = 1 - lambda = 1 / alpha. Melis, György and
+Blunsom (2022), "Mutual information constraints for Monte-Carlo objectives to prevent posterior
+collapse".
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from torch import Tensor, nn
+
+from trainables.config import Config
+from trainables.estimators import ESTIMATORS, Draw, Estimate, EstimatorName, LatentVariableModel
+from trainables.objectives.objective import ObjectiveConfig, ObjectiveOutput
+
+BASELINE_DECAY = 0.99
+
+
+class SplitSamples(Config):
+    """Different numbers of samples for the two terms of O; the smaller is part of the larger."""
+
+    log_evidence: PositiveInt
+    kl: PositiveInt
+
+
+class Moment(NamedTuple):
+    """One moment of the first K samples: S_alpha, or U where `alpha` is none."""
+
+    K: int
+    alpha: float | None
+
+
+class _Micmco(ObjectiveConfig):
+    """What the objectives share: an estimator, its samples and its baseline."""
+
+    may_split: ClassVar[bool] = True
+
+    estimator: EstimatorName
+    samples: PositiveInt | SplitSamples = 1
+    baseline: Literal["moving_average", "none"] | None = Field(
+        default=None, description="what REINFORCE subtracts from its signal"
+    )
+
+    @model_validator(mode="after")
+    def _is_defined(self) -> "_Micmco":
+        if self.estimator == "vimco" and self.samples == 1:
+            raise ValueError(
+                "VIMCO leaves one sample out, so it needs samples >= 2; "
+                "with one sample use estimator: reinforce"
+            )
+        if ESTIMATORS[self.estimator].only_one_sample and self.K > 1:
+            raise ValueError(
+                f"STL is biased for more than one sample (got {self.K}); "
+                "use estimator: dreg, which is its form for many samples, or samples: 1"
+            )
+        if self.baseline and self.estimator != "reinforce":
+            raise ValueError(
+                f"estimator {self.estimator} takes no baseline; remove it, or use reinforce"
+            )
+        return self
+
+    @field_validator("samples")
+    @classmethod
+    def _can_split(cls, samples: int | SplitSamples) -> int | SplitSamples:
+        if isinstance(samples, SplitSamples) and not cls.may_split:
+            raise ValueError("this objective has a single term; give one number of samples")
+        return samples
+
+    @property
+    def K(self) -> int:  # noqa: N802
+        """The number of samples to draw."""
+        return max(self.K_log_evidence, self.K_kl)
+
+    @property
+    def K_log_evidence(self) -> int:  # noqa: N802
+        """The number of samples of the ln p(x) term."""
+        return self.samples if isinstance(self.samples, int) else self.samples.log_evidence
+
+    @property
+    def K_kl(self) -> int:  # noqa: N802
+        """The number of samples of the KL term."""
+        return self.samples if isinstance(self.samples, int) else self.samples.kl
+
+    def refuses(self, latents: str) -> str | None:
+        """Say why the estimator cannot train `latents`, if it cannot, and what can."""
+        if latents == "categorical" and ESTIMATORS[self.estimator].needs_reparameterisation:
+            return (
+                f"estimator {self.estimator} differentiates through z, which categorical latents "
+                "do not allow; use reinforce or vimco"
+            )
+        return None
+
+    @abstractmethod
+    def terms(self, eps: float) -> dict[Moment, float]:
+        """Write O as a weighted sum of moments; `eps` is the machine precision."""
+
+    def create(self) -> "Micmco":
+        """Build the objective."""
+        return Micmco(self)
+
+
+class Bound(_Micmco):
+    """S alone, which is lambda = 0: the ELBO, the IWAE bound and their like."""
+
+    may_split: ClassVar[bool] = False
+
+    name: Literal["bound"]
+
+    def terms(self, eps: float) -> dict[Moment, float]:  # noqa: ARG002
+        """O = S."""
+        return {Moment(self.K, 1.0): 1.0}
+
+
+Lambda = Annotated[float, Field(alias="lambda", le=1.0)]
+
+
+class Kl(_Micmco):
+    """The KL objective: O = (1 - lambda) S + lambda U."""
+
+    name: Literal["kl"]
+    lambda_: Lambda
+
+    def terms(self, eps: float) -> dict[Moment, float]:  # noqa: ARG002
+        """O = S + lambda (U - S)."""
+        return _kl_terms(self.K_log_evidence, self.K_kl, self.lambda_)
+
+
+class Renyi(_Micmco):
+    """The Rényi objective: O = S + lambda (S_alpha - alpha S) / (alpha - 1)."""
+
+    name: Literal["renyi"]
+    lambda_: Lambda
+    alpha: PositiveFloat
+
+    @field_validator("alpha")
+    @classmethod
+    def _is_not_one(cls, alpha: float) -> float:
+        if alpha == 1:
+            raise ValueError(
+                "the Rényi divergence is not defined at alpha = 1; its limit is objective: kl"
+            )
+        return alpha
+
+    def terms(self, eps: float) -> dict[Moment, float]:
+        """O = S + lambda (S_alpha - alpha S) / (alpha - 1).
+
+        Closer to alpha = 1 than sqrt(eps) the difference has fewer correct digits than the KL
+        form, its limit, which is of order |alpha - 1| away.
+        """
+        if abs(self.alpha - 1) < eps**0.5:
+            return _kl_terms(self.K_log_evidence, self.K_kl, self.lambda_)
+        weight = self.lambda_ / (self.alpha - 1)
+        return _sum(
+            (Moment(self.K_log_evidence, 1.0), 1.0),
+            (Moment(self.K_kl, self.alpha), weight),
+            (Moment(self.K_kl, 1.0), -weight * self.alpha),
+        )
+
+
+class Power(_Micmco):
+    """The power objective: O = S_alpha / alpha, the Rényi one at lambda = (alpha - 1) / alpha."""
+
+    may_split: ClassVar[bool] = False
+
+    name: Literal["power"]
+    alpha: PositiveFloat
+
+    def terms(self, eps: float) -> dict[Moment, float]:  # noqa: ARG002
+        """O = S_alpha / alpha."""
+        return {Moment(self.K, self.alpha): 1 / self.alpha}
+
+
+def _kl_terms(K_log_evidence: int, K_kl: int, weight: float) -> dict[Moment, float]:
+    return _sum(
+        (Moment(K_log_evidence, 1.0), 1.0),
+        (Moment(K_kl, None), weight),
+        (Moment(K_kl, 1.0), -weight),
+    )
+
+
+def _sum(*terms: tuple[Moment, float]) -> dict[Moment, float]:
+    """Add the weights of equal moments."""
+    total: dict[Moment, float] = {}
+    for moment, weight in terms:
+        total[moment] = total.get(moment, 0.0) + weight
+    return total
+
+
+class Micmco(nn.Module):
+    """A weighted sum of moments of one draw, and the running means its baselines need."""
+
+    def __init__(self, config: _Micmco) -> None:
+        super().__init__()
+        self.config = config
+        self.estimator = ESTIMATORS[config.estimator]
+        self.uses_baseline = config.estimator == "reinforce" and config.baseline != "none"
+        # For each term of the objective: the decayed sum of its values, and of the weights.
+        self.past_values: Tensor
+        self.past_weight: Tensor
+        self.register_buffer("past_values", torch.zeros(3))
+        self.register_buffer("past_weight", torch.zeros(()))
+
+    def forward(self, model: LatentVariableModel, x: Tensor) -> ObjectiveOutput:
+        """Estimate -O, averaged over the batch, and its gradient from fresh samples of q(z|x)."""
+        draw = self.estimator.draw(model, x, self.config.K)
+        terms = self.config.terms(torch.finfo(draw.log_p_z.dtype).eps)
+        baselines = self._baselines(len(terms))
+        estimates = [
+            self._estimate(draw.first(moment.K)._replace(baseline=baseline), moment)
+            for moment, baseline in zip(terms, baselines, strict=True)
+        ]
+        if self.training and self.uses_baseline:
+            self._remember([estimate.bound.mean() for estimate in estimates])
+        weighted = list(zip(terms.values(), estimates, strict=True))
+        value = sum(weight * estimate.bound.mean() for weight, estimate in weighted)
+        surrogate = sum(weight * estimate.surrogate.mean() for weight, estimate in weighted)
+        assert isinstance(surrogate, Tensor)
+        loss = -(value + surrogate - surrogate.detach())
+        return ObjectiveOutput(loss, {"objective": -loss.detach()})
+
+    def _estimate(self, draw: Draw, moment: Moment) -> Estimate:
+        if moment.alpha is None:
+            return self.estimator.reconstruction(draw)
+        return self.estimator.log_evidence(draw, moment.alpha)
+
+    def _baselines(self, n_terms: int) -> Sequence[Tensor | None]:
+        """Give each term's mean over earlier batches, which knows nothing of this draw."""
+        if not self.uses_baseline:
+            return [None] * n_terms
+        means = self.past_values / self.past_weight.clamp(min=1 - BASELINE_DECAY)
+        return list(means[:n_terms])
+
+    def _remember(self, values: list[Tensor]) -> None:
+        new = torch.stack(values).to(self.past_values)
+        self.past_values[: len(new)].mul_(BASELINE_DECAY).add_(new, alpha=1 - BASELINE_DECAY)
+        self.past_weight.mul_(BASELINE_DECAY).add_(1 - BASELINE_DECAY)
