@@ -16,4 +16,4 @@ if TYPE_CHECKING:
     AnyData = DataConfig
 else:
     # What a configuration may hold under `data`: the entry of `DATA` that its `name` tells.
-    AnyData = Annotated[reduce(or_, DATA.values()), Field(discriminator="name")]  # noqa: UP007
+    AnyData = Annotated[reduce(or_, DATA.values()), Field(discriminator="name")]

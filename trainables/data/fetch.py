@@ -1,30 +1,24 @@
 """Brings the files of a data set to the data directory, whole and checked, or says what to do."""
 
-import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from http.client import HTTPException, HTTPMessage, HTTPResponse
-from pathlib import Path, PureWindowsPath
-from typing import IO, Literal
+from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from filelock import FileLock
 
-from trainables.data.corpus import DataConfig, RemoteFile
-
-Status = Literal["ok", "missing", "wrong checksum"]
+from trainables.data.corpus import RemoteFile
+from trainables.data.files import DataError, missing, path_of, sha256_of, verify
 
 PAUSES = (0.5, 2.0)  # seconds between the attempts at one download
 _CHUNK = 1 << 16  # bytes
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-class DataError(ValueError):
-    """Data that cannot be had or used; its text is one line: what, where and what to do."""
 
 
 class _DownloadError(Exception):
@@ -33,57 +27,6 @@ class _DownloadError(Exception):
     def __init__(self, text: str, *, passing: bool) -> None:
         super().__init__(text)
         self.passing = passing
-
-
-def data_root() -> Path:
-    """Return the data directory as an absolute path; it need not exist.
-
-    It is `SWEEPER_DATA_DIR` where that is set, else `sweeper` in the user's cache directory.
-    """
-    if chosen := os.environ.get("SWEEPER_DATA_DIR"):
-        return Path(chosen).expanduser().absolute()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification: a relative path is to be ignored.
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "sweeper"
-
-
-def missing(files: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
-    """Return those of `files` that are not below `root`, whatever the others hold."""
-    return [file for file in files if not _path(file, root).is_file()]
-
-
-def verify(file: RemoteFile, root: Path) -> Status:
-    """Say whether `file` lies below `root` with the content its checksum names.
-
-    Raises `DataError` where the file cannot be read.
-    """
-    path = _path(file, root)
-    if not path.is_file():
-        return "missing"
-    try:
-        return "ok" if _sha256(path) == file.sha256 else "wrong checksum"
-    except OSError as error:
-        raise DataError(f"cannot read {path} ({error.strerror}): make it readable.") from error
-
-
-def require(data: DataConfig, root: Path) -> None:
-    """Raise `DataError` unless every file of `data` is below `root` and has its checksum."""
-    status = {file.name: verify(file, root) for file in data.files}
-    if absent := [name for name, found in status.items() if found == "missing"]:
-        raise DataError(
-            f"data set {data.name} is not complete, {root} lacks {', '.join(absent)}: run "
-            f"`sweeper data fetch {data.name}`, or set SWEEPER_DATA_DIR to where it lies."
-        )
-    if wrong := [name for name, found in status.items() if found == "wrong checksum"]:
-        raise DataError(
-            f"data set {data.name} is not the published one, in {root} the checksum is wrong of "
-            f"{', '.join(wrong)}: run `sweeper data fetch {data.name} --force` to replace it."
-        )
-
-
-def digest(files: Iterable[RemoteFile]) -> str:
-    """Return one sha256 for the content of several files, in their order."""
-    return hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
 
 
 def fetch(
@@ -108,7 +51,7 @@ def fetch(
     `siblings`, the rest of its data set. A file already there with a wrong checksum is replaced
     only with `force`.
     """
-    target = _path(file, root)
+    target = path_of(file, root)
     _check_url(file.url)
     try:
         if _is_good(file, root, force):  # before anything is written: `root` may be read-only
@@ -127,45 +70,30 @@ def fetch(
         ) from fault
     except OSError as error:
         raise DataError(
-            f"cannot write {error.filename or target} ({error.strerror}): free space or make it "
-            f"writable, or set SWEEPER_DATA_DIR to another directory."
+            f"cannot write {error.filename or target} ({error.strerror or error}): free space or "
+            f"make it writable, or set SWEEPER_DATA_DIR to another directory."
         ) from error
     return target
-
-
-def _path(file: RemoteFile, root: Path) -> Path:
-    # Read as a Windows path, a name shows its drive and its backslashes on every platform.
-    name = PureWindowsPath(file.name)
-    if name.anchor or ".." in name.parts or not name.parts:
-        raise DataError(
-            f"data file {file.name!r} would leave {root}: name it by a path relative to that."
-        )
-    return root / file.name
 
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise DataError(f"{url} is not fetched because it is not encrypted: use an https:// URL.")
+        raise DataError(f"{url} may not be fetched from: use an https:// URL.")
 
 
 def _is_good(file: RemoteFile, root: Path, force: bool) -> bool:
     status = verify(file, root)
     if status == "wrong checksum" and not force:
         raise DataError(
-            f"{_path(file, root)} is not the published file, whose sha256 is {file.sha256}: move "
-            f"it away, or replace it with --force."
+            f"{path_of(file, root)} is not the published file, whose sha256 is {file.sha256}: "
+            f"move it away, or replace it with --force."
         )
     return status == "ok"
 
 
 def _silent(done: int, total: int) -> None:
     pass
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _download(
@@ -212,7 +140,7 @@ def _attempt(
         raise _DownloadError(
             f"{file.url} broke off after {done} of {file.size} bytes", passing=True
         )
-    found = _sha256(partial)
+    found = sha256_of(partial)
     if found != file.sha256:
         partial.unlink()
         # The fault may lie in the part that was already there: start over then.
@@ -253,7 +181,7 @@ class _CheckedRedirects(HTTPRedirectHandler):
     """Follows a redirect only to where a download may start."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        self, req: Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         _check_url(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from trainables.data.corpus import PAD, Corpus, DataConfig, RemoteFile
-from trainables.data.fetch import digest, require
+from trainables.data.files import digest, require
 
 END = "<eos>"  # ends every sentence; its token is always 0
 UNKNOWN = "<unk>"  # stands for a word that the vocabulary lacks

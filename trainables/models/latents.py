@@ -50,7 +50,7 @@ class GaussianLatents(Config):
 
 
 class CategoricalLatents(Config):
-    """Independent categorical latents, uniform a priori; z is one-hot `[variables, categories]`."""
+    """Categorical latents, uniform a priori; z is one-hot, `[variables, categories]`."""
 
     kind: Literal["categorical"]
     variables: PositiveInt = 8

@@ -1,0 +1,103 @@
+"""All figures of one evaluation: averages over a split, per observation and per token."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from trainables.data.corpus import PAD, Corpus
+from trainables.evaluation.config import EvaluationConfig
+from trainables.evaluation.enumeration import can_enumerate, score_exactly
+from trainables.evaluation.importance import score
+from trainables.models import Model
+
+Metrics = dict[str, float | int | str | None]
+
+
+def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) -> Metrics:
+    """Measure a model in evaluation mode, in nats.
+
+    `<metric>_se` is the Monte Carlo standard error; `<metric>_sampling_se` that of having seen a
+    subset of the split, none for a whole split. `nll_exact` and `mi_exact` are there where the
+    latent space was enumerated. Leaves torch's global generator and the model's mode as they were.
+    """
+    x, n_split = subset(corpus.splits[config.split], config.limit)
+    device = next(model.parameters()).device
+    if x.dim() > 1:  # sentences of like length waste no padding
+        x = x[(x != PAD).sum(dim=1).argsort(stable=True)]
+    tokens = (x != PAD).sum().item() / len(x)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            estimated = score(model, x.to(device), config.samples)
+        exact = (
+            score_exactly(model, x.to(device))
+            if can_enumerate(model, config.enumerate_up_to)
+            else None
+        )
+    finally:
+        model.train(was_training)
+
+    unseen = 1 - len(x) / n_split
+    metrics: Metrics = {
+        "split": config.split,
+        "observations": len(x),
+        "tokens": tokens,
+        "samples": config.samples,
+        "nll": -_mean(estimated.log_p),
+        "nll_se": _monte_carlo_error(estimated.log_p_variance),
+        "nll_sampling_se": _sampling_error(estimated.log_p, unseen),
+        "mi": _mean(estimated.mi),
+        "mi_se": _monte_carlo_error(estimated.mi_variance),
+        "mi_sampling_se": _sampling_error(estimated.mi, unseen),
+        "elbo": _mean(estimated.elbo),
+        "elbo_se": _monte_carlo_error(estimated.elbo_variance),
+        "kl": _mean(estimated.kl),
+        "kl_se": 0.0,  # closed form: no Monte Carlo error
+        "ess": _mean(estimated.ess),
+        "ess_min": estimated.ess.min().item(),
+        "nll_exact": None if exact is None else -_mean(exact.log_p),
+        "mi_exact": None if exact is None else _mean(exact.mi),
+        "nll_floor": corpus.nll_floor,
+        "mi_ceiling": _finite(math.log(model.latents.n_states)),
+    }
+    for name in ("nll", "mi", "elbo", "kl"):
+        metrics[f"{name}_per_token"] = float(metrics[name]) / tokens  # type: ignore[arg-type]
+    metrics["perplexity"] = _exp(-_mean(estimated.log_p) / tokens)
+    return metrics
+
+
+def subset(x: Tensor, limit: int | None) -> tuple[Tensor, int]:
+    """Keep `limit` observations, the same ones every time, and say how many there are."""
+    if limit is None or limit >= len(x):
+        return x, len(x)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return x[order[:limit].sort().values], len(x)
+
+
+def _mean(values: Tensor) -> float:
+    return values.mean().item()
+
+
+def _monte_carlo_error(variances: Tensor) -> float:
+    return variances.sum().sqrt().item() / len(variances)
+
+
+def _sampling_error(values: Tensor, unseen: float) -> float | None:
+    """Give the standard error of a mean over a subset drawn without replacement."""
+    if unseen == 0 or len(values) < 2:
+        return None
+    return (values.var() / len(values) * unseen).sqrt().item()
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
