@@ -1,0 +1,233 @@
+"""`sweeper …`: one thin command per verb, nothing but parsing and printing.
+
+Each command imports what it needs when it is called: help needs nothing, stored results are read
+without torch, and only a sweep starts Ray.
+"""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweeper.errors import SweeperError
+
+app = typer.Typer(
+    help="Sweep training objectives of latent-variable models; compare their frontiers of "
+    "NLL against mutual information.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ExperimentName = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or a shipped experiment's name.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Override a field, e.g. trial.training.steps=50."
+    ),
+]
+Scale = Annotated[
+    str | None, typer.Option(help="Apply one of the file's named scales, e.g. small.")
+]
+Storage = Annotated[
+    Path | None, typer.Option(help="The directory that holds the runs.  [default: runs]")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Trials at a time.  [default: as many as fit]")
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
+
+
+def main() -> None:
+    """Run the command line; every mistake of the user is one line and exit code 2."""
+    try:
+        app()
+    except SweeperError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        if error.name not in {"torch", "ray", "optuna", "scipy", "jaxtyping", "filelock"}:
+            raise
+        print(
+            f"error: this command trains, and {error.name} is not installed; "
+            "pip install 'sweeper[train]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    show: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if show:
+        print(f"sweeper {version('sweeper')}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    experiment: ExperimentName,
+    overrides: Set = None,
+    scale: Scale = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Configurations per arm.")] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
+    workers: Workers = None,
+    storage: Storage = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would run, and stop.")
+    ] = False,
+) -> None:
+    """Train an experiment's trials and draw their frontier.
+
+    A run that was interrupted continues. Exit codes: 0 done, 1 more trials failed than the
+    experiment allows, 2 a mistake in the file or on the command line, 130 interrupted.
+    """
+    from sweeper import experiment as experiments
+    from sweeper import plan
+
+    resolved = experiments.load(
+        experiment, scale=scale, overrides=overrides or [], name=name, trials=trials
+    )
+    if dry_run:
+        print(plan.describe(resolved, storage))
+        return
+    from sweeper import sweeping
+
+    sys.exit(sweeping.run(resolved, storage=storage, workers=workers))
+
+
+@app.command()
+def resume(run: RunName, workers: Workers = None, storage: Storage = None) -> None:
+    """Continue a run after an interruption; finished trials are never run again."""
+    from sweeper import sweeping
+    from sweeper.runs import find_run
+
+    sys.exit(sweeping.resume(find_run(run, storage), workers=workers))
+
+
+@app.command()
+def validate(
+    experiments: Annotated[
+        list[str], typer.Argument(metavar="EXPERIMENT...", help="YAML files or shipped names.")
+    ],
+    scale: Scale = None,
+) -> None:
+    """Check experiment files and name every problem in them."""
+    from sweeper.experiment import load
+
+    problems = []
+    for source in experiments:
+        try:
+            resolved = load(source, scale=scale)
+            print(f"{source}: valid; {_arms(len(resolved.arms))}")
+        except SweeperError as error:
+            problems.append(str(error))
+    if problems:
+        raise SweeperError("\n".join(problems))
+
+
+@app.command()
+def show(experiment: ExperimentName, overrides: Set = None, scale: Scale = None) -> None:
+    """Print an experiment as it resolves, with the place that each value comes from."""
+    from sweeper.experiment import load
+
+    print(load(experiment, scale=scale, overrides=overrides or []).explained(), end="")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="experiments, objectives, estimators, models, data, spaces or runs; all of "
+            "them without this."
+        ),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """List what can be named: experiments, objectives, estimators, models, data, spaces, runs."""
+    from sweeper import listing
+
+    print(listing.text(what, storage))
+
+
+@app.command()
+def status(run: RunName, storage: Storage = None) -> None:
+    """Say how far a run is, what failed and why, and its frontier so far."""
+    from sweeper import reading
+    from sweeper.runs import find_run
+
+    print(reading.status(find_run(run, storage)))
+
+
+@app.command()
+def frontier(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(help="observation or token.  [default: token for sentences]"),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Write the frontier of one or several runs as CSV, Parquet, PNG and SVG, and print it."""
+    from sweeper import reading
+    from sweeper.runs import find_run
+
+    print(reading.frontier([find_run(name, storage) for name in runs], output=output, per=per))
+
+
+data = typer.Typer(help="List, fetch and verify corpora.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+DataNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Data sets; all without this.")
+]
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the data sets, where they lie and whether they are complete."""
+    from sweeper import corpora
+
+    print(corpora.listing())
+
+
+@data.command("fetch")
+def data_fetch(
+    names: DataNames = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files whose checksum is wrong.")
+    ] = False,
+) -> None:
+    """Fetch data sets from their public homes, resuming what was begun."""
+    from sweeper import corpora
+
+    corpora.fetch_all(names, force=force)
+
+
+@data.command("verify")
+def data_verify(names: DataNames = None) -> None:
+    """Compare the files of data sets with their checksums."""
+    from sweeper import corpora
+
+    text, complete = corpora.verification(names)
+    print(text)
+    sys.exit(0 if complete else 2)
+
+
+def _arms(n: int) -> str:
+    return f"{n} arm" if n == 1 else f"{n} arms"

@@ -1,0 +1,365 @@
+"""Runs what a sweep still has to train as Ray Tune trials, until done or interrupted.
+
+Tune starts, places and stops the workers; it keeps no state that matters. Every start or resume is
+a fresh Tune run over the same journal and result store.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory
+from sweeper.search import Sweep, Task
+from trainables.data.files import DataError, data_root
+
+# Read by Ray when it is imported.
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_AIR_NEW_OUTPUT="0",
+    RAY_CHDIR_TO_TRIAL_DIR="0",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+    TUNE_DISABLE_SIGINT_HANDLER="1",
+    TUNE_FORCE_TRIAL_CLEANUP_S="10",
+    TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
+)
+
+import ray
+import torch
+from ray import tune
+from ray.tune import FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
+from ray.tune.progress_reporter import ProgressReporter
+from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
+
+from trainables.trainable import Assignment, LatentVariableTrial
+
+OBJECT_STORE_BYTES = 100 * 2**20  # trials exchange nothing but small reports
+DEATHS = 2  # how often a trial whose worker died (out of memory, say) is started again
+
+
+class Listener(Protocol):
+    """What is told of a sweep while it runs."""
+
+    def started(self, task: Task) -> None:
+        """A worker takes a trial."""
+
+    def reported(self, task: Task, report: Mapping[str, Any]) -> None:
+        """A trial has come further."""
+
+    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+        """A trial has ended and is stored; `row` is its last."""
+
+
+class Interruption:
+    """Whether the sweep is to stop, and why."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.error: SweeperError | None = None
+
+
+def data_checksums(experiment: Experiment) -> dict[str, str]:
+    """Load every arm's data once; give their checksums by arm.
+
+    Raises `SweeperError` where data is missing or wrong.
+    """
+    checksums = {}
+    for arm, trial in experiment.example_trials().items():
+        try:
+            checksums[arm] = trial.data.load(data_root()).sha256
+        except DataError as error:
+            raise SweeperError(str(error)) from None
+    return checksums
+
+
+def drive(
+    experiment: Experiment, directory: RunDirectory, listener: Listener, workers: int | None = None
+) -> bool:
+    """Train what remains of a run; say whether it was finished (and not interrupted).
+
+    The caller holds the run's lock. `workers` bounds the trials at a time; by default they fill
+    the machine. Raises `SweeperError` where results cannot be stored.
+    """
+    store = ResultStore(directory.results)
+    checksums = data_checksums(experiment)
+    try:
+        sweep = Sweep(experiment, directory.journal, store, checksums)
+    except OSError as error:
+        raise SweeperError(
+            f"cannot write {directory.journal}: {error.strerror}; free space and resume the run"
+        ) from None
+    if sweep.n_remaining == 0:
+        return True
+    torch.set_num_threads(1)  # a sampler that thinks must not take the trials' cores
+    interruption = Interruption()
+    with _ray(experiment, workers) as n_workers, _signals(interruption):
+        searcher = _Searcher(sweep, directory, listener, interruption)
+        _tuner(searcher, interruption, experiment, directory, n_workers).fit()
+    shutil.rmtree(directory.ray, ignore_errors=True)
+    if interruption.error is not None:
+        raise interruption.error
+    store.compact()
+    return not interruption.requested
+
+
+class _Searcher(Searcher):
+    """Ray's view of a sweep: hands out trials and takes in what they report.
+
+    Tune pickles its searcher for a restart that never happens here; the sweep stays behind.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        directory: RunDirectory,
+        listener: Listener,
+        interruption: Interruption,
+    ) -> None:
+        super().__init__(metric=None, mode=None)
+        self.sweep, self.directory = sweep, directory
+        self.listener, self.interruption = listener, interruption
+        self.running: dict[str, Task] = {}
+        self.last_report: dict[str, Mapping[str, Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.interruption.requested:
+            return None
+        with self._stopping_on_error():
+            task = self.sweep.next()
+            if task is None:
+                return Searcher.FINISHED
+            self.running[trial_id] = task
+            self.listener.started(task)
+            return self._assignment(task)._asdict()
+        return None
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.last_report[trial_id] = result
+        self.listener.reported(self.running[trial_id], result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        task = self.running.pop(trial_id)
+        report = result or self.last_report.get(trial_id) or {}
+        self.last_report.pop(trial_id, None)
+        if error:
+            report = {**report, "status": "failed", "reason": _DIED, "evaluations": []}
+        if report.get("status", "running") == "running":
+            return  # stopped before its end; it stays open in the journal
+        with self._stopping_on_error():
+            rows = trial_rows(self.sweep.experiment, task, report)
+            self.sweep.finish(task, rows)
+            self._checkpoint(task).unlink(missing_ok=True)
+            self.listener.finished(task, rows[-1])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing: the journal is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Bring back nothing: the journal is the state."""
+
+    def _assignment(self, task: Task) -> Assignment:
+        resources = self.sweep.experiment.resources
+        return Assignment(
+            trial=task.config.resolved(),
+            seed=task.seed,
+            data_root=str(data_root().absolute()),
+            checkpoint=str(self._checkpoint(task).absolute()),
+            device="cuda" if resources.gpu else "cpu",
+            threads=max(1, int(resources.cpu)),
+        )
+
+    def _checkpoint(self, task: Task) -> Path:
+        return self.directory.checkpoints / f"{task.trial_id}.pt"
+
+    @contextmanager
+    def _stopping_on_error(self) -> Iterator[None]:
+        """End the sweep in good order when what is known cannot be kept any more."""
+        try:
+            yield
+        except (OSError, SweeperError) as error:
+            self.interruption.requested = True
+            self.interruption.error = (
+                error
+                if isinstance(error, SweeperError)
+                else SweeperError(
+                    f"cannot write below {self.directory.path}: {error.strerror or error}; "
+                    "mend it and resume the run"
+                )
+            )
+
+
+_DIED = (
+    f"the worker process died {DEATHS + 1} times, perhaps for lack of memory; "
+    "try fewer --workers or smaller batches"
+)
+
+
+class _StopOnInterruption(Stopper):
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+        return False
+
+    def stop_all(self) -> bool:
+        return self.interruption.requested
+
+
+class _Silent(ProgressReporter):
+    def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
+        return False
+
+    def report(self, trials: Any, done: bool, *sys_info: Any) -> None:
+        """Say nothing: `sweeper.progress` does."""
+
+
+def _tuner(
+    searcher: _Searcher,
+    interruption: Interruption,
+    experiment: Experiment,
+    directory: RunDirectory,
+    n_workers: int,
+) -> Tuner:
+    bundle = {"CPU": experiment.resources.cpu, "GPU": experiment.resources.gpu}
+    shutil.rmtree(directory.ray, ignore_errors=True)
+    return Tuner(
+        tune.with_resources(LatentVariableTrial, PlacementGroupFactory([bundle])),
+        tune_config=TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=n_workers,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: trial.trial_id,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=RunConfig(
+            name="attempt",
+            storage_path=str(directory.ray.absolute()),
+            verbose=0,
+            failure_config=FailureConfig(max_failures=DEATHS),
+            stop=_StopOnInterruption(interruption),
+            progress_reporter=_Silent(),
+        ),
+    )
+
+
+@contextmanager
+def _ray(experiment: Experiment, workers: int | None) -> Iterator[int]:
+    """Start Ray on this machine for as many trials at a time as `workers`, or as fit."""
+    cpu, gpu = experiment.resources.cpu, experiment.resources.gpu
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = torch.cuda.device_count() if gpu else 0
+    fit = max(1, int((cores or 1) / cpu))
+    if gpu:
+        fit = min(fit, int(gpus / gpu))
+        if fit == 0:
+            raise SweeperError(
+                f"resources.gpu is {gpu:g} but this machine has {gpus} usable GPUs; "
+                "set resources.gpu to 0 or run where there are some"
+            )
+    n_workers = workers or fit
+    ray.init(
+        address="local",
+        num_cpus=max(1, round(n_workers * cpu + 0.5)),
+        num_gpus=gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=OBJECT_STORE_BYTES,
+    )
+    try:
+        yield n_workers
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _signals(interruption: Interruption) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the sweep in good order; a second one ends it at once."""
+
+    def stop(signum: int, frame: Any) -> None:  # noqa: ARG001
+        if interruption.requested:
+            raise KeyboardInterrupt
+        interruption.requested = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+
+
+def trial_rows(
+    experiment: Experiment, task: Task, report: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Make the rows of an ended trial from its last report: one an evaluation, the last final.
+
+    A trial that diverged or failed has a final row without figures, at the step where it ended.
+    """
+    shared = {
+        "experiment": experiment.name,
+        "arm": task.arm,
+        "trial_id": task.trial_id,
+        "config_hash": task.config_hash,
+        "seed": task.seed,
+        "scale": experiment.scale,
+        "split": task.config.evaluation.split,
+        "host": report.get("host"),
+        "device": report.get("device"),
+        "code_version": code_version(),
+        "created_at": datetime.now(UTC),
+        "data_sha256": task.data_sha256,
+        "trial": task.config.model_dump_json(by_alias=True),
+        **task.values,
+    }
+    evaluations = [
+        {**shared, **evaluation, "status": "running", "final": False}
+        for evaluation in report.get("evaluations", [])
+    ]
+    if report["status"] == "done":
+        evaluations[-1].update(status="done", final=True)
+        return evaluations
+    cost = (report.get("cost") or [{}])[0]
+    end = {**shared, **cost, "step": report.get("step", 0), "final": True}
+    return [*evaluations, {**end, "status": report["status"], "reason": report["reason"]}]
+
+
+@cache
+def code_version() -> str:
+    """Give the package's version and, in a git checkout, its commit."""
+    here = Path(__file__).parent
+    release = version("sweeper")
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return release
+    return f"{release}+{commit}"

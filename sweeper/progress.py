@@ -1,0 +1,189 @@
+"""What a person sees while a sweep runs: a live display on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from analysis.frontier import is_on_frontier
+from sweeper.search import Task, outcome
+
+SHOWN_POINTS = 8  # of each arm's frontier
+
+
+class Running(NamedTuple):
+    """A trial at work."""
+
+    task: Task
+    since: float
+    step: int = 0
+    loss: float | None = None
+
+
+class Progress:
+    """Keeps count of a sweep, starting from what earlier attempts stored."""
+
+    def __init__(self, n_trials: int, n_workers: int, stored: pd.DataFrame) -> None:
+        self.n_trials, self.n_workers = n_trials, n_workers
+        self.statuses = Counter(stored["status"])
+        self.rows: list[Mapping[str, Any]] = stored.to_dict("records")  # type: ignore[assignment]
+        self.running: dict[str, Running] = {}
+        self.durations: list[float] = []
+        self.start = time.monotonic()
+
+    @property
+    def n_finished(self) -> int:
+        """Trials with a final row, however they ended."""
+        return self.statuses.total()
+
+    def started(self, task: Task) -> None:
+        """A worker takes a trial."""
+        self.running[task.trial_id] = Running(task, time.monotonic())
+
+    def reported(self, task: Task, report: Mapping[str, Any]) -> None:
+        """A trial has come further."""
+        now = self.running.get(task.trial_id)
+        if now is not None:
+            self.running[task.trial_id] = now._replace(
+                step=report["step"], loss=report["train_loss"]
+            )
+
+    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+        """A trial has ended."""
+        now = self.running.pop(task.trial_id, None)
+        if now is not None:
+            self.durations.append(time.monotonic() - now.since)
+        self.statuses[row["status"]] += 1
+        self.rows.append(row)
+
+    def seconds_left(self) -> float | None:
+        """Guess from the trials of this attempt; none before the first has ended."""
+        if not self.durations:
+            return None
+        mean = sum(self.durations) / len(self.durations)
+        begun = sum(time.monotonic() - trial.since for trial in self.running.values())
+        left = (self.n_trials - self.n_finished) * mean - begun
+        return max(0.0, left / min(self.n_workers, max(1, self.n_trials - self.n_finished)))
+
+    def frontier(self) -> dict[str, list[tuple[float, float]]]:
+        """Give each arm's (MI, NLL) frontier so far, by rising MI."""
+        arms: dict[str, list[tuple[float, float]]] = {}
+        for row in self.rows:
+            values = outcome(row)
+            if values is not None:
+                arms.setdefault(row["arm"], []).append((values.mi, values.nll))
+        return {arm: _frontier(points) for arm, points in sorted(arms.items())}
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the sweep while the body runs."""
+        yield
+
+
+class PlainProgress(Progress):
+    """One line for every finished trial."""
+
+    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+        """Print how a trial ended."""
+        super().finished(task, row)
+        values = outcome(row)
+        if values is None:
+            ending = f"{row['status']}: {row['reason']}"
+        else:
+            ending = f"NLL {values.nll:.4f}  MI {values.mi:.4f}"
+        width = len(str(self.n_trials))
+        knobs = " ".join(f"{path}={_short(value)}" for path, value in task.values.items())
+        left = self.seconds_left()
+        print(
+            f"[{self.n_finished:{width}}/{self.n_trials}] {task.arm}  {ending}  "
+            f"{knobs} seed={task.seed}  left {clock(left)}",
+            flush=True,
+        )
+
+
+class LiveProgress(Progress):
+    """A display that is drawn anew as the sweep goes on."""
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw on the terminal until the body ends."""
+        with Live(get_renderable=self.render, console=Console(), refresh_per_second=4):
+            yield
+
+    def render(self) -> RenderableType:
+        """Draw the state of the sweep."""
+        return Group(self._summary(), self._trials(), self._frontiers())
+
+    def _summary(self) -> RenderableType:
+        endings = ", ".join(
+            f"{self.statuses[status]} {status}"
+            for status in ("done", "diverged", "failed")
+            if status == "done" or self.statuses[status]
+        )
+        text = Text(
+            f"{self.n_finished}/{self.n_trials} trials: {endings}, {len(self.running)} running   "
+            f"{clock(time.monotonic() - self.start)} elapsed, {clock(self.seconds_left())} left"
+        )
+        return Group(text, ProgressBar(total=self.n_trials, completed=self.n_finished))
+
+    def _trials(self) -> RenderableType:
+        table = Table("arm", "step", "loss", "knobs", box=None, pad_edge=False)
+        for trial in list(self.running.values()):
+            steps = trial.task.config.training.steps
+            table.add_row(
+                Text(trial.task.arm),
+                f"{trial.step}/{steps}",
+                "" if trial.loss is None else f"{trial.loss:.4g}",
+                Text(" ".join(f"{p}={_short(v)}" for p, v in trial.task.values.items())),
+            )
+        return table
+
+    def _frontiers(self) -> RenderableType:
+        table = Table("frontier so far", "MI → NLL (nats an observation)", box=None, pad_edge=False)
+        for arm, points in self.frontier().items():
+            shown = _spread(points, SHOWN_POINTS)
+            table.add_row(Text(arm), Text("  ".join(f"{mi:.2f} → {nll:.3f}" for mi, nll in shown)))
+        return table
+
+
+def progress(n_trials: int, n_workers: int, stored: pd.DataFrame) -> Progress:
+    """Choose the display that suits where the output goes."""
+    kind = LiveProgress if sys.stdout.isatty() else PlainProgress
+    return kind(n_trials, n_workers, stored)
+
+
+def clock(seconds: float | None) -> str:
+    """Write a duration as h:mm:ss, or `?`."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    losses = pd.DataFrame(points).mul([-1, 1]).to_numpy()
+    chosen = is_on_frontier(losses)
+    return sorted(point for point, keep in zip(points, chosen, strict=True) if keep)
+
+
+def _spread(
+    points: Sequence[tuple[float, float]], n: int
+) -> Sequence[tuple[float, float]]:
+    """Keep at most n points, evenly spread and with both ends."""
+    if len(points) <= n:
+        return points
+    return [points[round(i * (len(points) - 1) / (n - 1))] for i in range(n)]
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
