@@ -16,7 +16,7 @@ The sample axis comes first, the batch second; everything is in nats.
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,7 @@ Samples = Float[Tensor, "K batch"]
 Batch = Float[Tensor, " batch"]
 
 
+@runtime_checkable  # for the type checks of the tests
 class LatentVariableModel(Protocol):
     """What an estimator needs of a model; see `trainables.models`."""
 

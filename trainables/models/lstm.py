@@ -54,9 +54,9 @@ class Lstm(nn.Module):
             n_active = (lengths[:, None] > torch.arange(time)).sum(dim=0).tolist()
         state = cell = gates.new_zeros(K, batch, self.hidden)
         states = []
-        for step, n in enumerate(n_active):
+        for gate, n in zip(gates.unbind(dim=2), n_active, strict=True):
             kept = self.state_dropout(state[:, :n], share_first_axis=share_masks)
-            gate = gates[:, :n, step] + self.recurrent(kept)
+            gate = gate[:, :n] + self.recurrent(kept)
             if always is not None:
                 gate = gate + always[:, :n]
             squashed, candidate = gate.split([3 * self.hidden, self.hidden], dim=-1)

@@ -1,5 +1,6 @@
 """The softmax over a vocabulary, where almost all the arithmetic of a text model is spent."""
 
+import weakref
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ class _LogSoftmaxAt(torch.autograd.Function):
     ) -> Tensor:
         n_rows, n_tokens = len(rows), len(weight)
         retain = differentiable and n_rows * n_tokens * rows.element_size() <= RETAINED_BYTES
-        buffer = rows.new_empty(n_rows if retain else min(ROWS, n_rows), n_tokens)
+        buffer = _borrow(rows, n_rows if retain else min(ROWS, n_rows), n_tokens)
         highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))
         for start in range(0, n_rows, ROWS):
             here = slice(start, start + ROWS)
@@ -73,16 +74,15 @@ class _LogSoftmaxAt(torch.autograd.Function):
             e.sub_(highest[here]).exp_()
             torch.sum(e, 1, keepdim=True, out=total[here])
         if differentiable:
-            ctx.save_for_backward(
-                rows, weight, bias, targets, highest, total, buffer if retain else None
-            )
+            ctx.save_for_backward(rows, weight, bias, targets, highest, total)
+            ctx.retained = buffer if retain else None
             ctx.slope = None
         return (target - highest - total.log())[:, 0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        rows, weight, bias, targets, highest, total, retained = ctx.saved_tensors
+        rows, weight, bias, targets, highest, total = ctx.saved_tensors
         wants_rows, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         wants_rows &= ctx.slope is None
         slope = torch.empty_like(rows) if wants_rows else None
@@ -92,8 +92,8 @@ class _LogSoftmaxAt(torch.autograd.Function):
         bias_gradient = torch.zeros_like(bias) if wants_bias else None
         for start in range(0, len(rows), ROWS):
             here = slice(start, start + ROWS)
-            if retained is not None:
-                e = retained[here]
+            if ctx.retained is not None:
+                e = ctx.retained[here]
             elif wants_rows or wants_weight or wants_bias:
                 e = torch.addmm(bias, rows[here], weight.T).sub_(highest[here]).exp_()
             else:
@@ -112,3 +112,22 @@ class _LogSoftmaxAt(torch.autograd.Function):
             bias_gradient.index_add_(0, targets, upstream)
         row_gradient = ctx.slope * upstream[:, None] if ctx.needs_input_grad[0] else None
         return row_gradient, weight_gradient, bias_gradient, None, None
+
+
+# The largest buffer so far of each type, and who has it. Half a gigabyte of fresh memory takes as
+# long to page in as one of the matrix products that fill it.
+_workspaces: dict[torch.dtype, tuple[Tensor, weakref.ref[Tensor]]] = {}
+
+
+def _borrow(like: Tensor, n_rows: int, n_columns: int) -> Tensor:
+    """Give uninitialised memory, the same as last time unless somebody still holds that."""
+    if like.is_cuda:  # whose allocator keeps freed memory anyway
+        return like.new_empty(n_rows, n_columns)
+    base, borrowed = _workspaces.get(like.dtype, (like.new_empty(0), None))
+    if borrowed is not None and borrowed() is not None:
+        return like.new_empty(n_rows, n_columns)
+    if base.numel() < n_rows * n_columns:
+        base = like.new_empty(n_rows * n_columns)
+    lent = base[: n_rows * n_columns].view(n_rows, n_columns)
+    _workspaces[like.dtype] = base, weakref.ref(lent)
+    return lent

@@ -51,7 +51,7 @@ class _Micmco(ObjectiveConfig):
 
     @model_validator(mode="after")
     def _is_defined(self) -> "_Micmco":
-        if self.estimator == "vimco" and self.samples == 1:
+        if self.estimator == "vimco" and self.K == 1:
             raise ValueError(
                 "VIMCO leaves one sample out, so it needs samples >= 2; "
                 "with one sample use estimator: reinforce"
@@ -223,7 +223,7 @@ class Micmco(nn.Module):
         value = sum(weight * estimate.bound.mean() for weight, estimate in weighted)
         surrogate = sum(weight * estimate.surrogate.mean() for weight, estimate in weighted)
         assert isinstance(surrogate, Tensor)
-        loss = -(value + surrogate - surrogate.detach())
+        loss = -(value + (surrogate - surrogate.detach()))  # a surrogate may be far larger
         return ObjectiveOutput(loss, {"objective": -loss.detach()})
 
     def _estimate(self, draw: Draw, moment: Moment) -> Estimate:
