@@ -1,0 +1,1 @@
+"""Stored rows as DataFrames in; frontiers, tables and pictures out."""

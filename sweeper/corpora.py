@@ -1,9 +1,17 @@
 """Corpora on this machine: what there is, fetching it and checking it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
 from sweeper.errors import SweeperError
 from trainables.data import DATA
@@ -47,10 +55,7 @@ def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
         for file in files:
             with Progress(*columns, console=console) as progress:
                 bar = progress.add_task(file.name, total=file.size)
-
-                def advance(done: int, total: int, progress: Progress = progress) -> None:
-                    progress.update(bar, completed=done, total=total)
-
+                advance = partial(_advance, progress, bar)
                 try:
                     path = fetch(
                         file, data_root(), siblings=files, force=force, on_progress=advance
@@ -58,6 +63,10 @@ def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
                 except DataError as error:
                     raise SweeperError(str(error)) from None
             print(f"{name}: {path}")
+
+
+def _advance(progress: Progress, bar: TaskID, done: int, total: int) -> None:
+    progress.update(bar, completed=done, total=total)
 
 
 def verification(names: Sequence[str] | None) -> tuple[str, bool]:

@@ -4,17 +4,19 @@ Tune starts, places and stops the workers; it keeps no state that matters. Every
 a fresh Tune run over the same journal and result store.
 """
 
+import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
@@ -38,7 +40,14 @@ os.environ.update(
 import ray
 import torch
 from ray import tune
-from ray.tune import FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
+from ray.tune import (
+    CheckpointConfig,
+    FailureConfig,
+    PlacementGroupFactory,
+    RunConfig,
+    TuneConfig,
+    Tuner,
+)
 from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
@@ -51,6 +60,9 @@ DEATHS = 2  # how often a trial whose worker died (out of memory, say) is starte
 
 class Listener(Protocol):
     """What is told of a sweep while it runs."""
+
+    def shown(self, n_workers: int) -> AbstractContextManager[None]:
+        """The sweep runs while this lasts."""
 
     def started(self, task: Task) -> None:
         """A worker takes a trial."""
@@ -85,7 +97,11 @@ def data_checksums(experiment: Experiment) -> dict[str, str]:
 
 
 def drive(
-    experiment: Experiment, directory: RunDirectory, listener: Listener, workers: int | None = None
+    experiment: Experiment,
+    directory: RunDirectory,
+    checksums: Mapping[str, str],
+    listener: Listener,
+    workers: int | None = None,
 ) -> bool:
     """Train what remains of a run; say whether it was finished (and not interrupted).
 
@@ -93,7 +109,6 @@ def drive(
     the machine. Raises `SweeperError` where results cannot be stored.
     """
     store = ResultStore(directory.results)
-    checksums = data_checksums(experiment)
     try:
         sweep = Sweep(experiment, directory.journal, store, checksums)
     except OSError as error:
@@ -102,11 +117,14 @@ def drive(
         ) from None
     if sweep.n_remaining == 0:
         return True
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the rows say what went wrong
     torch.set_num_threads(1)  # a sampler that thinks must not take the trials' cores
     interruption = Interruption()
     with _ray(experiment, workers) as n_workers, _signals(interruption):
         searcher = _Searcher(sweep, directory, listener, interruption)
-        _tuner(searcher, interruption, experiment, directory, n_workers).fit()
+        tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
+        with listener.shown(n_workers):
+            tuner.fit()
     shutil.rmtree(directory.ray, ignore_errors=True)
     if interruption.error is not None:
         raise interruption.error
@@ -209,7 +227,7 @@ class _Searcher(Searcher):
 
 
 _DIED = (
-    f"the worker process died {DEATHS + 1} times, perhaps for lack of memory; "
+    f"the worker process was lost {DEATHS + 1} times, perhaps for lack of memory; "
     "try fewer --workers or smaller batches"
 )
 
@@ -256,6 +274,7 @@ def _tuner(
             name="attempt",
             storage_path=str(directory.ray.absolute()),
             verbose=0,
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             failure_config=FailureConfig(max_failures=DEATHS),
             stop=_StopOnInterruption(interruption),
             progress_reporter=_Silent(),
@@ -310,8 +329,6 @@ def _signals(interruption: Interruption) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-
-
 def trial_rows(
     experiment: Experiment, task: Task, report: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
@@ -332,10 +349,10 @@ def trial_rows(
         "code_version": code_version(),
         "created_at": datetime.now(UTC),
         "data_sha256": task.data_sha256,
-        "trial": task.config.model_dump_json(by_alias=True),
+        "trial": json.dumps(task.config.resolved(), sort_keys=True),
         **task.values,
     }
-    evaluations = [
+    evaluations: list[dict[str, Any]] = [
         {**shared, **evaluation, "status": "running", "final": False}
         for evaluation in report.get("evaluations", [])
     ]
@@ -344,7 +361,8 @@ def trial_rows(
         return evaluations
     cost = (report.get("cost") or [{}])[0]
     end = {**shared, **cost, "step": report.get("step", 0), "final": True}
-    return [*evaluations, {**end, "status": report["status"], "reason": report["reason"]}]
+    end |= {"status": report["status"], "reason": report["reason"]}
+    return [row for row in evaluations if row["step"] != end["step"]] + [end]
 
 
 @cache

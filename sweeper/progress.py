@@ -32,10 +32,10 @@ class Running(NamedTuple):
 class Progress:
     """Keeps count of a sweep, starting from what earlier attempts stored."""
 
-    def __init__(self, n_trials: int, n_workers: int, stored: pd.DataFrame) -> None:
-        self.n_trials, self.n_workers = n_trials, n_workers
+    def __init__(self, n_trials: int, stored: pd.DataFrame) -> None:
+        self.n_trials, self.n_workers = n_trials, 1
         self.statuses = Counter(stored["status"])
-        self.rows: list[Mapping[str, Any]] = stored.to_dict("records")  # type: ignore[assignment]
+        self.rows: list[Mapping[str, Any] | pd.Series] = [row for _, row in stored.iterrows()]
         self.running: dict[str, Running] = {}
         self.durations: list[float] = []
         self.start = time.monotonic()
@@ -84,8 +84,9 @@ class Progress:
         return {arm: _frontier(points) for arm, points in sorted(arms.items())}
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show the sweep while the body runs."""
+    def shown(self, n_workers: int) -> Iterator[None]:
+        """Show the sweep while the body trains `n_workers` trials at a time."""
+        self.n_workers, self.start = n_workers, time.monotonic()
         yield
 
 
@@ -114,9 +115,12 @@ class LiveProgress(Progress):
     """A display that is drawn anew as the sweep goes on."""
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self, n_workers: int) -> Iterator[None]:
         """Draw on the terminal until the body ends."""
-        with Live(get_renderable=self.render, console=Console(), refresh_per_second=4):
+        with (
+            super().shown(n_workers),
+            Live(get_renderable=self.render, console=Console(), refresh_per_second=4),
+        ):
             yield
 
     def render(self) -> RenderableType:
@@ -148,17 +152,19 @@ class LiveProgress(Progress):
         return table
 
     def _frontiers(self) -> RenderableType:
-        table = Table("frontier so far", "MI → NLL (nats an observation)", box=None, pad_edge=False)
+        table = Table(
+            "frontier so far", "MI → NLL (nats an observation)", box=None, pad_edge=False
+        )
         for arm, points in self.frontier().items():
             shown = _spread(points, SHOWN_POINTS)
             table.add_row(Text(arm), Text("  ".join(f"{mi:.2f} → {nll:.3f}" for mi, nll in shown)))
         return table
 
 
-def progress(n_trials: int, n_workers: int, stored: pd.DataFrame) -> Progress:
+def progress(n_trials: int, stored: pd.DataFrame) -> Progress:
     """Choose the display that suits where the output goes."""
     kind = LiveProgress if sys.stdout.isatty() else PlainProgress
-    return kind(n_trials, n_workers, stored)
+    return kind(n_trials, stored)
 
 
 def clock(seconds: float | None) -> str:
@@ -176,9 +182,7 @@ def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return sorted(point for point, keep in zip(points, chosen, strict=True) if keep)
 
 
-def _spread(
-    points: Sequence[tuple[float, float]], n: int
-) -> Sequence[tuple[float, float]]:
+def _spread(points: Sequence[tuple[float, float]], n: int) -> Sequence[tuple[float, float]]:
     """Keep at most n points, evenly spread and with both ends."""
     if len(points) <= n:
         return points

@@ -312,7 +312,10 @@ def _read_files(
 
 
 def _load(path: Path, names: Sequence[str] = SCHEMA.names, knobs: bool = True) -> pa.Table:
-    """Those of the columns that a file has. Raises `SweeperError` unless it is one of ours."""
+    """At least those of the columns that a file has.
+
+    Raises `SweeperError` unless it is a file of ours, whole, and of a schema known here.
+    """
     try:
         with pq.ParquetFile(path) as file:
             stored = file.schema_arrow
@@ -324,11 +327,8 @@ def _load(path: Path, names: Sequence[str] = SCHEMA.names, knobs: bool = True) -
                     f"{path} was written by a newer sweeper (schema {int(version)}; this one "
                     f"reads up to {SCHEMA_VERSION}); upgrade sweeper to read it."
                 )
-            has = set(stored.names)
-            wanted = [name for name in names if name in has]
-            wanted += sorted(name for name in has if knobs and "." in name)
-            # A dotted name could also select its prefixes' columns, hence the second selection.
-            return file.read(columns=wanted).select(wanted)
+            wanted = [n for n in stored.names if n in names or (knobs and "." in n)]
+            return file.read(columns=wanted)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sweeper.errors import SweeperError
+from sweeper.results import RESULTS
 
 RUNS = "runs"
 
@@ -23,7 +24,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.experiment_file = path / "experiment.yaml"
-        self.results = path / "results"
+        self.results = path / RESULTS
         self.journal = path / "study.journal"
         self.checkpoints = path / "checkpoints"
         self.frontier = path / "frontier"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
+import pandas as pd
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -49,16 +50,18 @@ class Values(NamedTuple):
     mi: float
 
 
-def sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSampler:
-    """Build the sampler that an experiment names, for `n_trials` of which `n_known` exist.
-
-    `auto` is the Gaussian process for up to 100 trials an arm and multivariate TPE beyond.
-    """
+def resolve_sampler(name: str, n_trials: int) -> str:
+    """Say what `auto` stands for: the Gaussian process up to 100 trials an arm, TPE beyond."""
     if name == "auto":
-        name = "gp" if n_trials <= GP_TRIALS else "tpe"
+        return "gp" if n_trials <= GP_TRIALS else "tpe"
+    return name
+
+
+def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSampler:
+    """Build the sampler that an experiment names, for `n_trials` of which `n_known` exist."""
     # A sampler that starts again must not propose what it proposed the first time.
     fresh = seed + 1_000_003 * n_known
-    match name:
+    match resolve_sampler(name, n_trials):
         case "gp":
             return optuna.samplers.GPSampler(seed=fresh)
         case "tpe":
@@ -88,13 +91,15 @@ class ArmStudy:
             load_if_exists=True,
         )
         known = study.get_trials(deepcopy=False)
-        study.sampler = sampler(
+        study.sampler = create_sampler(
             search.sampler.name, search.sampler.seed, search.trials, len(known)
         )
         self.study = study
         self.n_proposed = len(known)
         self.unfinished = {
-            trial.number: dict(trial.params) for trial in known if trial.state == TrialState.RUNNING
+            trial.number: dict(trial.params)
+            for trial in known
+            if trial.state == TrialState.RUNNING
         }
 
     def propose(self) -> int:
@@ -207,7 +212,7 @@ class Sweep:
             study.tell(number, [self.outcomes[task.trial_id] for task in tasks])
 
 
-def outcome(row: Mapping[str, Any]) -> Values | None:
+def outcome(row: "Mapping[str, Any] | pd.Series[Any]") -> Values | None:
     """Read off a final row what a study is told: exact values where they exist."""
     if row["status"] != "done":
         return None
@@ -220,8 +225,8 @@ def outcome(row: Mapping[str, Any]) -> Values | None:
 
 def _stored_outcomes(store: ResultStore) -> dict[str, Values | None]:
     columns = ["trial_id", "status", "nll", "mi", "nll_exact", "mi_exact"]
-    rows = store.read(columns, final_only=True).to_dict("records")
-    return {row["trial_id"]: outcome(row) for row in rows}
+    rows = store.read(columns, final_only=True)
+    return {str(row["trial_id"]): outcome(row) for _, row in rows.iterrows()}
 
 
 def _is_missing(value: float | None) -> bool:

@@ -34,7 +34,7 @@ class GaussianLatents(Config):
         return self.dimensions
 
     @property
-    def n_states(self) -> float:
+    def n_states(self) -> int | float:
         """The number of values z can take: infinitely many."""
         return math.inf
 
@@ -67,9 +67,9 @@ class CategoricalLatents(Config):
         return self.variables * self.categories
 
     @property
-    def n_states(self) -> float:
-        """The number of values z can take."""
-        return float(self.categories**self.variables)
+    def n_states(self) -> int | float:
+        """The number of values z can take, which may be beyond any float."""
+        return self.categories**self.variables
 
     def posterior(self, parameters: Float[Tensor, "batch parameters"]) -> Distribution:
         """Build q(z|x): batch shape `[batch]`, event shape `[variables, categories]`."""

@@ -1,0 +1,168 @@
+"""Pareto frontiers of NLL (lower is better) against mutual information (higher is better).
+
+Arrays and DataFrames in, the same out; inputs are never changed.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+Unit = Literal["observation", "token"]
+
+_MEASURED = (
+    *("nll", "nll_se", "nll_sampling_se", "mi", "mi_se", "mi_sampling_se"),
+    *("nll_exact", "mi_exact", "nll_floor", "mi_ceiling", "tokens", "ess"),
+)
+# What `frontier_points` needs of the stored rows. `run` and the swept knobs may come along.
+COLUMNS = (
+    *("experiment", "arm", "trial_id", "seed", "step", "final", "status", "scale", "split"),
+    *("samples", "code_version", "data_sha256"),
+    *_MEASURED,
+)
+
+# The estimate of an observation's NLL is too high by about 1 / (2 ESS): 0.1 nats at this size,
+# as much as the differences that comparisons are about.
+SMALL_ESS = 5.0
+NEAR_CEILING = 0.98  # of the MI ceiling
+
+NOT_FINITE = "without a finite value"  # beside the statuses, a reason to be left out
+
+
+class Frontier(NamedTuple):
+    """The points of a plot, and what a reader must know before believing them.
+
+    `points` has a row per finished trial: its stored columns, and
+
+    - `label`: the arm, preceded by the run where two runs have an arm of that name
+    - `nll_value`, `mi_value`: nats per `unit`, exact where `exact`, else estimated
+    - `nll_error`, `mi_error`: their standard errors, NaN where unknown
+    - `floor`, `ceiling`: lowest possible NLL and highest possible MI, NaN where unknown
+    - `on_frontier`: whether no other point of that label dominates it
+
+    `left_out` counts the final rows that are no point, by reason. `warnings` are sentences.
+    """
+
+    points: pd.DataFrame
+    unit: Unit
+    left_out: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+
+def is_on_frontier(losses: ArrayLike) -> NDArray[np.bool_]:
+    """Give `[trials]`: true where no other trial is as good everywhere and better somewhere.
+
+    `losses` is `[trials, objectives]` and smaller is better. Equal trials are all kept, and
+    infinities compare as numbers do.
+
+    >>> is_on_frontier([[1, 3], [2, 2], [2, 2], [2, 4]]).tolist()
+    [True, True, True, False]
+
+    Raises `ValueError` for NaN, or where `losses` is not two-dimensional.
+    """
+    losses = np.asarray(losses, dtype=np.float64)
+    if losses.ndim != 2:
+        raise ValueError(f"losses must be [trials, objectives]; got shape {losses.shape}.")
+    if np.isnan(losses).any():
+        raise ValueError("losses contain NaN; drop failed trials before asking for a frontier.")
+    if np.isinf(losses).any():
+        # moocore 0.3.2 crashes on infinities in three objectives. Dominance knows only order, so
+        # ranks do as well.
+        losses = np.column_stack([np.unique(loss, return_inverse=True)[1] for loss in losses.T])
+    return moocore.is_nondominated(losses, keep_weakly=True)
+
+
+def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
+    """Turn stored rows into the points of a frontier plot.
+
+    A point is a final row that is done and has finite values. Its NLL and MI are the exact ones
+    where both exist, else both are estimates. Errors join the Monte Carlo error and, where only
+    a subset of the split was evaluated, the sampling error; exact values have only the latter.
+
+    Raises `ValueError` for missing columns or an unknown unit.
+    """
+    missing = [name for name in COLUMNS if name not in rows]
+    if missing:
+        raise ValueError(f"rows lack the columns {', '.join(missing)}.")
+    if unit not in ("observation", "token"):
+        raise ValueError(f"unit must be 'observation' or 'token'; got {unit!r}.")
+    final = rows.loc[rows["final"].astype(bool)]
+    done = final["status"] == "done"
+    left_out = {str(status): int(n) for status, n in final["status"][~done].value_counts().items()}
+    points = _with_values(final.loc[done], unit)
+    finite = np.isfinite(points["nll_value"]) & np.isfinite(points["mi_value"])
+    if not finite.all():
+        left_out[NOT_FINITE] = int((~finite).sum())
+    points = points.loc[finite].reset_index(drop=True)
+    points.insert(0, "label", _labels(points))
+    points["on_frontier"] = False
+    for _, of_label in points.groupby("label", sort=False):
+        losses = np.column_stack([of_label["nll_value"], -of_label["mi_value"]])
+        points.loc[of_label.index, "on_frontier"] = is_on_frontier(losses)
+    return Frontier(points, unit, left_out, _warnings(points))
+
+
+def _with_values(done: pd.DataFrame, unit: Unit) -> pd.DataFrame:
+    number = done[list(_MEASURED)].astype(np.float64)
+    exact = np.isfinite(number["nll_exact"]) & np.isfinite(number["mi_exact"])
+    scale = 1.0 if unit == "observation" else 1.0 / number["tokens"]
+    values = {}
+    for name in ("nll", "mi"):
+        value = number[f"{name}_exact"].where(exact, number[name])
+        monte_carlo = number[f"{name}_se"].where(~exact, 0.0)
+        sampling = number[f"{name}_sampling_se"].fillna(0.0)
+        values[f"{name}_value"] = value * scale
+        values[f"{name}_error"] = (monte_carlo**2 + sampling**2) ** 0.5 * scale
+    values["floor"] = number["nll_floor"] * scale
+    values["ceiling"] = number["mi_ceiling"] * scale
+    return done.assign(**values, exact=exact)
+
+
+def _labels(points: pd.DataFrame) -> pd.Series:
+    """The arm, or `run: arm` for all points where an arm's name occurs in two runs."""
+    if "run" not in points or not (points.groupby("arm")["run"].nunique() > 1).any():
+        return points["arm"]
+    return points["run"] + ": " + points["arm"]
+
+
+def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
+    """Say what makes points less comparable, or less believable, than they look."""
+    estimated = points[~points["exact"]]
+    warnings = []
+    for column, what in (("data_sha256", "data sets"), ("split", "splits"), ("scale", "scales")):
+        values = points[column].unique()
+        if len(values) > 1:
+            warnings.append(f"points of {len(values)} {what} do not compare: {_listed(values)}")
+    if estimated["samples"].nunique() > 1:
+        values = estimated["samples"].unique()
+        warnings.append(f"estimates with different K do not compare: {_listed(values)}")
+    if 0 < len(estimated) < len(points):
+        warnings.append(
+            f"exact points: {len(points) - len(estimated)}, estimated: {len(estimated)} "
+            f"({_listed(estimated['label'].unique())}); they do not compare, for estimates of NLL "
+            "and MI can both be far too high"
+        )
+    frontier = points[points["on_frontier"]]
+    for label, of_label in frontier.groupby("label", sort=False):
+        few = (~of_label["exact"] & (of_label["ess"] < SMALL_ESS)).sum()
+        if few:
+            warnings.append(
+                f"{label}: {few} of {len(of_label)} frontier points have an effective sample size "
+                f"below {SMALL_ESS:g}; their NLL and MI are too high, evaluate with more samples"
+            )
+        full = (of_label["mi_value"] >= NEAR_CEILING * of_label["ceiling"]).sum()
+        if full:
+            warnings.append(
+                f"{label}: {full} of {len(of_label)} frontier points are within "
+                f"{1 - NEAR_CEILING:.0%} of the MI ceiling or above it; the latents can hold no "
+                "more"
+            )
+    return tuple(warnings)
+
+
+def _listed(values: ArrayLike) -> str:
+    texts = ["none" if pd.isna(value) else str(value) for value in np.asarray(values)]
+    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")

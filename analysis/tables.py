@@ -1,0 +1,56 @@
+"""Frontiers as tables for people."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+
+def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
+    """Give the frontier points of `analysis.frontier.Frontier.points` as text, sorted by MI.
+
+    Columns: `arm` (the label), `NLL` and `MI` in nats with their standard errors, the knobs that
+    were swept under the last part of their path where that is unique, and `trial`.
+    """
+    frontier = points[points["on_frontier"]].sort_values(
+        ["label", "mi_value", "nll_value", "trial_id"], kind="stable"
+    )
+    table = pd.DataFrame(
+        {
+            "arm": frontier["label"],
+            "NLL": _measurements(frontier["nll_value"], frontier["nll_error"]),
+            "MI": _measurements(frontier["mi_value"], frontier["mi_error"]),
+        }
+    )
+    swept = [name for name in map(str, frontier) if "." in name and frontier[name].notna().any()]
+    last = [name.rpartition(".")[2] for name in swept]
+    for name, short in zip(swept, last, strict=True):
+        table[short if last.count(short) == 1 else name] = frontier[name].map(_knob)
+    return table.assign(trial=frontier["trial_id"]).reset_index(drop=True)
+
+
+def to_text(table: pd.DataFrame) -> str:
+    """Align a table of text for a terminal: the first column to the left, others to the right."""
+    columns = [[name, *table[name]] for name in table.columns]
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        for line in zip(*columns, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def _measurements(values: pd.Series, errors: pd.Series) -> list[str]:
+    """Values and errors with as many decimals as show the smallest error of the column."""
+    shown = errors[errors > 0]
+    decimals = 3 if shown.empty else min(max(1 - math.floor(math.log10(shown.min())), 3), 5)
+    return [
+        f"{value:.{decimals}f}" + (f" ± {error:.{decimals}f}" if error > 0 else "")
+        for value, error in zip(values, errors, strict=True)
+    ]
+
+
+def _knob(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,301 @@
+"""An experiment: one YAML file as a typed value, checked as a whole before anything runs.
+
+Every problem names its file, line and field, and all of them are told at once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from search_spaces.distributions import Parameter
+from search_spaces.spaces import SPACES, Space
+from sweeper.arms import Arm, Written, resolve_arms
+from sweeper.errors import SweeperError
+from sweeper.fields import Fault, faults
+from sweeper.layers import compose, find, merge, prune, settings, shipped
+from sweeper.located import Node, Place, Problems, describe, nearest, unknown
+from sweeper.sections import File, Frontier, Resources, Search
+from sweeper.source import dump, flow
+from trainables.trial import TrialConfig
+
+__all__ = ["Arm", "Experiment", "difference", "load", "shipped"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked experiment; `load` makes one.
+
+    `arms` are in the order of the file. `scale` is the named scale it was resolved at, if any.
+    `document` is the resolved file as plain values, and `provenance` tells where each of them was
+    written, by dotted path; what is not there is a default. Two experiments are equal where they
+    run alike.
+    """
+
+    name: str
+    arms: Mapping[str, Arm]
+    space: Space
+    search: Search
+    frontier: Frontier
+    resources: Resources
+    scale: str | None
+    description: str = field(compare=False)
+    document: Mapping[str, Any] = field(compare=False, repr=False)
+    provenance: Mapping[str, Place] = field(compare=False, repr=False)
+
+    def trial_config(self, arm: str, values: Mapping[str, Any]) -> TrialConfig:
+        """Build one trial of an arm from the values of its active parameters, by dotted path.
+
+        Raises `SweeperError` where the arm is unknown, a value is missing, inactive or out of
+        its range, and where the trial is not valid.
+        """
+        if arm not in self.arms:
+            raise SweeperError(unknown("arm", arm, self.arms))
+        space = self.arms[arm].space
+        active = space.active(values)
+        wrong = [
+            *(f"{path} is not swept here" for path in values.keys() - active.keys()),
+            *(f"{path} has no value" for path in active.keys() - values.keys()),
+            *(
+                f"{path} is {describe(values[path])}, but is swept as {space[path]}"
+                for path in active.keys() & values.keys()
+                if not space[path].contains(values[path])
+            ),
+        ]
+        if not wrong:
+            try:
+                return self.arms[arm].config(active)
+            except ValidationError as error:
+                found = faults(error, TrialConfig, self.arms[arm].filled(active))
+                wrong = [f"{'.'.join(map(str, f.path))}: {f.message}" for f in found]
+        raise SweeperError(f"arm {arm!r} has no such trial: {'; '.join(sorted(wrong))}")
+
+    def example_trials(self) -> dict[str, TrialConfig]:
+        """Build a trial of each arm, with swept values at the ends of their ranges."""
+        return {name: arm.config(next(arm.space.corners())) for name, arm in self.arms.items()}
+
+    def to_yaml(self) -> str:
+        """Write the resolved experiment; `load` makes an equal one of it."""
+        return dump(dict(self.document))
+
+    def explained(self) -> str:
+        """Write the resolved experiment with the place that each value comes from."""
+        return "".join(f"{line}\n" for line in self._explain(self.document, ()))
+
+    def _explain(self, section: Mapping[str, Any], above: tuple[str, ...]) -> list[str]:
+        lines = []
+        for key, value in section.items():
+            path = (*above, key)
+            start = f"{'  ' * len(above)}{flow(key)}:"
+            if isinstance(value, dict) and value:
+                lines += [start, *self._explain(value, path)]
+            else:
+                place = self.provenance.get(".".join(path), "default")
+                lines.append(f"{start} {flow(value)}  # {place}")
+        return lines
+
+
+def load(
+    source: str | Path,
+    *,
+    scale: str | None = None,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    trials: int | None = None,
+) -> Experiment:
+    """Read an experiment from a file, or a shipped one by its name.
+
+    `scale` picks one of the file's `scales`; `overrides` are texts `path=value` with a dotted
+    path and YAML; `name` and `trials` set those fields. They apply in this order.
+
+    Raises `SweeperError` with everything that is wrong, each with its place and field.
+    """
+    problems = Problems(str(source))
+    path = find(source)
+    options: dict[str, tuple[str, object]] = {}
+    if name is not None:
+        options["name"] = ("name", name)
+    if trials is not None:
+        options["trials"] = ("search.trials", trials)
+    document = compose(path, scale, settings(overrides, options, problems), problems)
+    experiment = _resolve(document, problems)
+    if problems or experiment is None:
+        raise problems.error()
+    return experiment
+
+
+def difference(a: Experiment, b: Experiment) -> list[str]:
+    """List what `b` runs otherwise than `a`, a line for each dotted path; empty where all alike.
+
+    A change that all arms share is told once, under `trial`.
+    """
+    changes: dict[tuple[str, str], list[str]] = {}
+    shared = [arm for arm in a.arms if arm in b.arms]
+    for arm in shared:
+        for change in _changes(a.arms[arm].trial, b.arms[arm].trial):
+            changes.setdefault(change, []).append(arm)
+    lines = _changes(_settings(a), _settings(b))
+    for (path, what), arms in changes.items():
+        prefixes = ["trial"] if len(arms) == len(shared) else [f"arms.{arm}" for arm in arms]
+        lines += [(f"{prefix}.{path}", what) for prefix in prefixes]
+    return [f"{path}: {change}" for path, change in lines]
+
+
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """Give all that decides how an experiment runs, but for its trials."""
+    document = experiment.document
+    settings = {key: document[key] for key in ("name", "search", "frontier", "resources")}
+    return {
+        **settings,
+        "scale": experiment.scale,
+        "arms": dict.fromkeys(experiment.arms, "an arm"),
+    }
+
+
+def _changes(a: object, b: object, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return [
+            change
+            for key in dict.fromkeys([*a, *b])
+            for change in _changes(a.get(key), b.get(key), f"{path}.{key}" if path else key)
+        ]
+    # Unlike 1 and 1.0, 1 and true are different.
+    if a == b and isinstance(a, bool) == isinstance(b, bool):
+        return []
+    return [(path, f"{_shown(a)} -> {_shown(b)}")]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a section"
+    return "not set" if value is None else flow(value)
+
+
+def _resolve(document: Node, problems: Problems) -> Experiment | None:
+    """Check a whole document, note all problems, and give the experiment if it has none."""
+    entries = dict(document.children)
+    written = _space(entries, problems)
+    arms = _arms(entries, problems)
+    plain = {key: node.plain() for key, node in entries.items() if node.value is not None}
+    file: File | None = None
+    try:
+        file = File.model_validate(plain)
+    except ValidationError as error:
+        for fault in faults(error, File, plain):
+            _note(Node(entries, document.place), (), fault, problems)
+    space = _parameters(written, entries, problems)
+    trial = prune(entries.get("trial", Node(None, document.place)))
+    name = document.children["name"].plain() if "name" in document.children else None
+    if arms is None:
+        arms = {name if isinstance(name, str) else "": Node({}, document.place)}
+    resolved: dict[str, Arm] = {}
+    if isinstance(trial.value, dict):
+        resolved = resolve_arms(trial, arms, space, written, problems)
+    if problems or file is None:
+        return None
+    search = Search.model_validate(file.search.model_dump(exclude={"space"}))
+    if idle := [name for name, arm in resolved.items() if not arm.space and search.trials > 1]:
+        place = (Node(entries, document.place).at("search", "trials") or document).place
+        message = f"{', '.join(idle)} would train one configuration that often; sweep something"
+        problems.add(place, "search.trials", f"{message}, or set 1")
+    content: dict[str, Any] = {
+        "name": file.name,
+        "description": file.description,
+        "scale": file.scale,
+        "trial": trial.plain(),
+        "arms": {name: arm.plain() for name, arm in arms.items()},
+        "search": {"space": space.plain(), **search.model_dump(mode="json")},
+        "frontier": file.frontier.model_dump(mode="json"),
+        "resources": file.resources.model_dump(mode="json"),
+    }
+    located = Node({**entries, "trial": trial}, document.place)
+    return Experiment(
+        name=file.name,
+        arms=resolved,
+        space=space,
+        search=search,
+        frontier=file.frontier,
+        resources=file.resources,
+        scale=file.scale,
+        description=file.description,
+        document={key: value for key, value in content.items() if value not in (None, "")},
+        provenance={".".join(path): node.place for path, node in located.leaves()},
+    )
+
+
+def _space(entries: dict[str, Node], problems: Problems) -> Written:
+    """Lay `search.space` over the named space that it uses."""
+    search = entries.get("search")
+    space = search.children.get("space") if search else None
+    if search is None or space is None or not isinstance(space.value, dict):
+        return Written({}, complete=False)
+    complete = True
+    named, own = Node({}, space.place), dict(space.value)
+    if (use := own.pop("use", None)) and use.value is not None:
+        if isinstance(use.value, str) and use.value in SPACES:
+            named = Node.of(SPACES[use.value].plain(), use.place)
+        else:
+            complete = False
+            problems.add(use.place, "search.space.use", unknown("space", use.plain(), SPACES))
+    merged = merge(named, Node(own, space.place))
+    for path, node in merged.children.items():
+        if node.value is None and not node.removes:
+            hint = nearest(path, named.children)
+            problems.add(node.place, f"search.space.{path}", f"there is nothing to remove{hint}")
+    space = prune(merged)
+    entries["search"] = prune(Node({**search.children, "space": space}, search.place))
+    return Written(space.children, complete)
+
+
+def _arms(entries: dict[str, Node], problems: Problems) -> dict[str, Node] | None:
+    """Give the arms and what they change, none where the experiment is its own only arm."""
+    arms = entries.get("arms")
+    if arms is None or not isinstance(arms.value, dict):
+        return None
+    for name, node in arms.value.items():
+        if node.value is None and not node.removes:
+            message = "there is no such arm to remove; an arm without changes is {}"
+            problems.add(node.place, f"arms.{name}", message)
+    kept = {name: node for name, node in arms.value.items() if node.value is not None}
+    if not kept:
+        message = "there are none; name some, or leave `arms` out for a single one"
+        problems.add(arms.place, "arms", message)
+    entries["arms"] = Node(kept, arms.place)
+    return {name: node for name, node in kept.items() if isinstance(node.value, dict)}
+
+
+def _parameters(written: Written, entries: Mapping[str, Node], problems: Problems) -> Space:
+    """Build the search space from those entries that are right."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Parameter)
+    parameters = {}
+    for path, node in written.entries.items():
+        try:
+            parameters[path] = adapter.validate_python(node.plain())
+        except ValidationError as error:
+            for fault in faults(error, Parameter, node.plain()):
+                _note(node, ("search", "space", path), fault, problems)
+    for section in [path for path in parameters if _below(path, parameters)]:
+        message = f"is swept, but so is {_below(section, parameters)[0]!r}; keep one of them"
+        problems.add(written.entries[section].place, f"search.space.{section}", message)
+        del parameters[section]
+    try:
+        return Space(parameters)
+    except ValueError as error:
+        space = entries["search"].children["space"]
+        problems.add(space.place, "search.space", str(error))
+        return Space({})
+
+
+def _below(section: str, paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if path.startswith(f"{section}.")]
+
+
+def _note(node: Node, above: tuple[str, ...], fault: Fault, problems: Problems) -> None:
+    """Note what is wrong below a node, at the nearest place that there is."""
+    place = node.place
+    for depth in range(len(fault.path) + 1):
+        if below := node.at(*fault.path[:depth]):
+            place = below.place
+    problems.add(place, ".".join(map(str, (*above, *fault.path))), fault.message)

@@ -1,0 +1,69 @@
+"""What a sweep would do, said before it does anything (`sweeper run --dry-run`)."""
+
+from pathlib import Path
+
+import optuna
+
+from sweeper.experiment import Arm, Experiment
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory, runs_root
+from sweeper.search import resolve_sampler
+from sweeper.source import flow
+from trainables.data.corpus import DataConfig
+from trainables.data.files import data_root, missing
+
+
+def describe(experiment: Experiment, storage: Path | None) -> str:
+    """Tell an experiment's arms, space, a sampled example, trial count, data and directory."""
+    search = experiment.search
+    total = len(experiment.arms) * search.trials * search.seeds
+    directory = RunDirectory(runs_root(storage) / experiment.name)
+    lines = [
+        f"experiment  {experiment.name}: {experiment.description or 'no description'}",
+        f"scale       {experiment.scale or 'as written'}",
+        f"trials      {total}: {len(experiment.arms)} arms x {search.trials} configurations"
+        f" x {search.seeds} seeds",
+        f"sampler     {resolve_sampler(search.sampler.name, search.trials)}"
+        f" (seed {search.sampler.seed}), one study per arm",
+        f"resources   {experiment.resources.cpu:g} CPU, {experiment.resources.gpu:g} GPU a trial",
+        f"directory   {directory.path} ({_state(directory)})",
+    ]
+    trials = experiment.example_trials()
+    for data in dict.fromkeys(trial.data for trial in trials.values()):
+        lines.append(f"data        {_presence(data)}")
+    for name, arm in experiment.arms.items():
+        lines += ["", f"arm {name}", *_arm(arm)]
+    return "\n".join(lines)
+
+
+def _arm(arm: Arm) -> list[str]:
+    lines = [f"  {section:12}{flow(value)}" for section, value in arm.trial.items()]
+    lines += [f"  sweeps      {path}: {parameter}" for path, parameter in arm.space.items()]
+    values = arm.space.suggest(_random_trial())
+    example = ", ".join(f"{path}={_short(value)}" for path, value in values.items())
+    return [*lines, f"  for example {example or 'nothing to sample'}"]
+
+
+def _random_trial() -> optuna.Trial:
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+
+
+def _presence(data: DataConfig) -> str:
+    if not data.files:
+        return f"{data.name}: made on the fly"
+    absent = missing(data.files, data_root())
+    if not absent:
+        return f"{data.name}: in {data_root()}"
+    names = ", ".join(file.name for file in absent)
+    return f"{data.name}: {data_root()} lacks {names}; `sweeper data fetch {data.name}` gets it"
+
+
+def _state(directory: RunDirectory) -> str:
+    if not directory.exists:
+        return "new"
+    n_stored = len(ResultStore(directory.results).finished())
+    return f"exists, with {n_stored} finished trials"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,78 @@
+"""The sections of an experiment file, typed; each section of a trial has its own configuration."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+from trainables.config import Config
+
+
+def _is_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            f"a name has 1 to 64 letters, digits, '-', '_' and '.', and starts with a letter, "
+            f"digit or '_'; got {name!r}"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+
+
+class Sampler(Config):
+    """What proposes configurations; `auto` chooses by the number of trials."""
+
+    name: Literal["auto", "gp", "tpe", "nsga2", "qmc", "random"] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class Search(Config):
+    """How much is searched: `trials` configurations an arm, each with `seeds` replicates."""
+
+    sampler: Sampler = Sampler()
+    trials: PositiveInt
+    seeds: PositiveInt = 1
+    allowed_failures: NonNegativeInt = 0
+
+
+class Frontier(Config):
+    """The two axes."""
+
+    minimize: Literal["nll"] = "nll"
+    maximize: Literal["mi"] = "mi"
+
+
+class Resources(Config):
+    """What one trial takes of a machine."""
+
+    cpu: PositiveFloat = 1.0
+    gpu: NonNegativeFloat = 0.0
+
+
+class SearchSection(Search):
+    """`Search` as a file has it, with the space."""
+
+    space: dict[str, Any]
+
+
+class File(Config):
+    """The sections of a file; `trial`, `arms` and `search.space` are checked further."""
+
+    extends: str | None = None
+    name: Name
+    description: str = ""
+    trial: dict[str, Any]
+    arms: dict[Name, dict[str, Any]] | None = None
+    search: SearchSection
+    frontier: Frontier = Frontier()
+    resources: Resources = Resources()
+    scale: Name | None = None
+    scales: dict[Name, dict[str, Any]] = Field(default_factory=dict)

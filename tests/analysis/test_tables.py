@@ -1,0 +1,52 @@
+from analysis.frontier import frontier_points
+from analysis.tables import frontier_table, to_text
+
+
+def test_the_table_holds_the_frontier_by_arm_and_mi(rows) -> None:
+    stored = rows(
+        [(6.0, 2.0), (5.0, 1.0), (7.0, 0.5), (5.5, 3.0)], arm=["b", "b", "b", "a"], nll_se=0.01
+    )
+    table = frontier_table(frontier_points(stored).points)
+    assert table["trial"].tolist() == ["t3", "t1", "t0"]
+    assert table["arm"].tolist() == ["a", "b", "b"]
+
+
+def test_decimals_show_the_smallest_error_of_a_column(rows) -> None:
+    stored = rows([(6.0, 2.0), (5.0, 1.0)], nll_se=[0.5, 0.00123], mi_se=0.0)
+    table = frontier_table(frontier_points(stored).points)
+    assert table["NLL"].tolist() == ["5.0000 ± 0.0012", "6.0000 ± 0.5000"]
+    assert table["MI"].tolist() == ["1.000", "2.000"]
+
+
+def test_knobs_are_named_by_the_end_of_their_path_where_that_is_unique(rows) -> None:
+    knobs = {
+        "training.learning_rate": [0.00123456, 0.5],
+        "model.encoder.size": [64, 128],
+        "model.decoder.size": [64.0, None],
+        "objective.name": ["kl", None],
+        "objective.alpha": [None, None],
+    }
+    table = frontier_table(frontier_points(rows([(5.0, 1.0), (6.0, 2.0)], **knobs)).points)
+    assert list(table.columns) == [
+        *("arm", "NLL", "MI", "learning_rate", "model.encoder.size", "model.decoder.size"),
+        *("name", "trial"),
+    ]
+    assert table["learning_rate"].tolist() == ["0.001235", "0.5"]
+    assert table["model.encoder.size"].tolist() == ["64", "128"]
+    assert table["model.decoder.size"].tolist() == ["64", ""]
+    assert table["name"].tolist() == ["kl", ""]
+
+
+def test_text_is_aligned_and_takes_names_literally(rows) -> None:
+    stored = rows([(10.0, 1.0), (9.0, 0.5)], arm=["[bold]", "b"], nll_se=0.1)
+    text = to_text(frontier_table(frontier_points(stored).points))
+    assert text.splitlines() == [
+        "arm                NLL     MI  trial",
+        "[bold]  10.000 ± 0.100  1.000     t0",
+        "b        9.000 ± 0.100  0.500     t1",
+    ]
+
+
+def test_an_empty_frontier_is_an_empty_table(rows) -> None:
+    table = frontier_table(frontier_points(rows([])).points)
+    assert to_text(table).split() == ["arm", "NLL", "MI", "trial"]

@@ -1,0 +1,418 @@
+import os
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from analysis.frontier import COLUMNS as FRONTIER_COLUMNS
+from analysis.frontier import frontier_points
+from sweeper.errors import SweeperError
+from sweeper.results import COLUMNS, SCHEMA, SCHEMA_VERSION, ResultStore, read_runs
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def trial(trial_id: str, evaluations: int = 1, **last: Any) -> list[dict[str, Any]]:
+    """The rows of a finished trial; `last` overrides its final row."""
+    common = {
+        "experiment": "e",
+        "arm": "a",
+        "trial_id": trial_id,
+        "config_hash": "c0ffee",
+        "seed": 0,
+        "created_at": NOW,
+        "trial": "{}",
+    }
+    rows = [
+        {**common, "step": step, "final": False, "status": "running"}
+        for step in range(evaluations - 1)
+    ]
+    final = {"step": evaluations - 1, "final": True, "status": "done", "nll": 1.0, "mi": 0.5}
+    return [*rows, {**common, **final, **last}]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    return ResultStore(tmp_path / "run" / "results")
+
+
+def files(store: ResultStore) -> list[str]:
+    return sorted(path.name for path in store.directory.iterdir())
+
+
+VALUES = {
+    pa.string(): st.text(),
+    pa.float64(): st.floats(),
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.bool_(): st.booleans(),
+}
+
+
+@st.composite
+def trials(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
+    """Finished trials with any values in every column that is free to vary."""
+    fixed = {"trial_id", "step", "final", "created_at", "schema_version"}
+    free = [column for column in COLUMNS if column.name not in fixed]
+    drawn = []
+    for index in range(draw(st.integers(1, 3))):
+        rows = trial(f"t{index}", draw(st.integers(1, 3)))
+        for row in rows:
+            for column in free:
+                value = VALUES[column.type]
+                row[column.name] = draw(value if column.required else st.none() | value)
+            row["training.steps"] = draw(st.none() | VALUES[pa.int64()])
+            row["training.learning_rate"] = draw(st.none() | st.floats(allow_nan=False))
+            row["model.name"] = draw(st.none() | st.text())
+        drawn.append(rows)
+    return drawn
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(trials(), st.booleans())
+def test_rows_come_back_as_they_were_stored(
+    tmp_path_factory: pytest.TempPathFactory, stored: list[list[dict[str, Any]]], compacted: bool
+) -> None:
+    store = ResultStore(tmp_path_factory.mktemp("store"))
+    for rows in stored:
+        store.append(rows)
+    if compacted:
+        assert store.compact(threshold=1) is not None
+    expected = [{**row, "schema_version": SCHEMA_VERSION} for rows in stored for row in rows]
+    knobs = [n for n in expected[0] if "." in n and any(row[n] is not None for row in expected)]
+    names = [*SCHEMA.names, *knobs]
+
+    read = store.read(names)
+
+    assert list(read.columns) == names
+    for row, record in zip(expected, read.to_dict("records"), strict=True):
+        for name in names:
+            value = row.get(name)
+            if value is None or value != value:  # pandas knows one kind of missing float
+                assert pd.isna(record[name])
+            else:
+                assert record[name] == value
+
+
+def test_every_column_is_described_once() -> None:
+    assert len({column.name for column in COLUMNS}) == len(COLUMNS) == len(SCHEMA)
+    assert all(column.description for column in COLUMNS)
+
+
+def test_the_schema_alone_says_the_types_even_where_nothing_is_stored(store: ResultStore) -> None:
+    empty = store.read()
+    store.append(trial("t"))
+    pd.testing.assert_series_equal(empty.dtypes, store.read().dtypes)
+    assert store.read()["final"].dtype == bool
+    assert str(store.read()["created_at"].dtype) == "datetime64[us, UTC]"
+
+
+def test_the_long_column_is_read_only_when_asked_for(store: ResultStore) -> None:
+    store.append(trial("t"))
+    assert "trial" not in store.read()
+    assert list(store.read(["trial", "nll"]).columns) == ["trial", "nll"]
+
+
+def test_final_rows_are_one_per_trial(store: ResultStore) -> None:
+    store.append(trial("t", evaluations=3))
+    store.append(trial("u", evaluations=2, status="diverged", reason="loss is nan"))
+    assert len(store.read()) == 5
+    final = store.read(["trial_id", "step", "reason"], final_only=True)
+    assert final["trial_id"].tolist() == ["t", "u"]
+    assert final["step"].tolist() == [2, 1]
+    assert final["reason"].tolist()[1] == "loss is nan"
+
+
+def test_a_missing_creation_time_is_now(store: ResultStore) -> None:
+    rows = trial("t")
+    del rows[0]["created_at"]
+    before = datetime.now(UTC)
+    store.append(rows)
+    assert before <= store.read()["created_at"][0] <= datetime.now(UTC)
+
+
+def test_a_trial_is_recorded_once_and_the_first_record_stands(store: ResultStore) -> None:
+    part = store.append(trial("t", nll=1.0))
+    assert store.append(trial("t", nll=2.0)) == part
+    compacted = store.compact(threshold=1)
+    assert store.append(trial("t", nll=3.0)) == compacted
+    assert ResultStore(store.directory).append(trial("t", nll=4.0)) == compacted
+    assert store.read()["nll"].tolist() == [1.0]
+
+
+def test_finished_trials_are_known_from_parts_and_compacted_files(store: ResultStore) -> None:
+    assert store.finished() == set()
+    store.append(trial("t"))
+    store.append(trial("u", status="failed"))
+    store.compact(threshold=2)
+    store.append(trial("v"))
+    assert store.finished() == {"t", "u", "v"}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 0.5], [1.0, 0.5]),
+        ([2**60 + 1, 0.5], [2.0**60, 0.5]),
+        ([1, "auto"], ["1", "auto"]),
+        ([True, "auto"], ["true", "auto"]),
+        ([True, 2], ["true", "2"]),
+        ([{"name": "sgd", "betas": [0, 1]}, "adam"], ['{"betas": [0, 1], "name": "sgd"}', "adam"]),
+        ([2**70, 1], [str(2**70), "1"]),
+    ],
+)
+@pytest.mark.parametrize("compact", [False, True])
+def test_knobs_of_different_types_meet_in_one_column(
+    store: ResultStore, values: list[object], expected: list[object], compact: bool
+) -> None:
+    for index, value in enumerate(values):
+        store.append(trial(f"t{index}", **{"model.knob": value}))
+    if compact:
+        store.compact(threshold=1)
+    assert store.read()["model.knob"].tolist() == expected
+
+
+def test_a_knob_that_some_arms_lack_is_null_there_and_keeps_its_type(store: ResultStore) -> None:
+    store.append(trial("t", **{"model.hidden": 64}))
+    store.append(trial("u"))
+    store.append(trial("v", **{"model.hidden": None}))
+    hidden = store.read()["model.hidden"]
+    assert hidden.dtype == pd.Int64Dtype()
+    assert hidden.isna().tolist() == [False, True, True]
+
+
+def test_a_knob_is_not_taken_for_one_whose_path_it_begins(store: ResultStore) -> None:
+    store.append(trial("t", **{"model.latents": "none", "model.latents.categories": 8}))
+    assert store.read(["model.latents"]).to_dict("list") == {"model.latents": ["none"]}
+
+
+def test_runs_are_read_together_under_their_names(tmp_path: Path) -> None:
+    for run, knob in (("one", 1), ("two", "many")):
+        ResultStore(tmp_path / run / "results").append(trial("t", **{"model.knob": knob}))
+    (tmp_path / "empty").mkdir()
+
+    runs = read_runs([tmp_path / name for name in ("one", "two", "empty", "one")])
+
+    assert runs.columns[0] == "run"
+    assert runs["run"].tolist() == ["one", "two"]
+    assert runs["model.knob"].tolist() == ["1", "many"]
+    assert list(read_runs([tmp_path / "one"], ["nll"]).columns) == ["run", "nll"]
+    assert len(read_runs([tmp_path / "empty"])) == 0
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    runs = [tmp_path / parent / "run" for parent in ("here", "there")]
+    for run in runs:
+        ResultStore(run / "results").append(trial("t"))
+    assert read_runs(runs)["run"].tolist() == [str(run) for run in runs]
+
+
+def test_a_frontier_is_drawn_from_what_is_stored(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "run" / "results")
+    store.append(trial("t", evaluations=2, nll=5.0, mi=1.0))
+    store.append(trial("u", nll=6.0, mi=0.5, nll_exact=4.5, mi_exact=0.6, samples=100))
+    store.append(trial("v", nll=6.0, mi=0.9))
+    store.append(trial("w", status="diverged", nll=None, mi=None))
+    frontier = frontier_points(read_runs([tmp_path / "run"], FRONTIER_COLUMNS))
+    assert frontier.points["trial_id"].tolist() == ["t", "u", "v"]
+    assert frontier.points["nll_value"].tolist() == [5.0, 4.5, 6.0]
+    assert frontier.points["on_frontier"].tolist() == [True, True, False]
+    assert frontier.left_out == {"diverged": 1}
+
+
+def test_a_run_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SweeperError, match="nowhere is not a run"):
+        read_runs([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    "trial_id", ["", ".", "../t", "a/b", "/etc/t", ".hidden", "a\n", "é", "x" * 129, "compacted-1"]
+)
+def test_a_trial_id_cannot_leave_the_store(store: ResultStore, trial_id: str) -> None:
+    with pytest.raises(ValueError, match="not a safe file name"):
+        store.append(trial(trial_id))
+    assert not store.directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "at least one"),
+        ([*trial("t"), *trial("u")], "rows of one trial"),
+        ([*trial("t"), *trial("t")], "last row of a finished trial is final"),
+        (trial("t", final=False), "last row of a finished trial is final"),
+        (trial("t", seed=None), "no `seed`"),
+        (trial("t", nll_sd=0.1), "`nll_sd` is not a column.*`nll_se`"),
+    ],
+)
+def test_rows_that_are_not_one_finished_trial_are_refused(
+    store: ResultStore, rows: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        store.append(rows)
+    assert not store.directory.exists()
+
+
+def test_a_column_that_nobody_stored_is_named_with_the_nearest(store: ResultStore) -> None:
+    store.append(trial("t"))
+    with pytest.raises(SweeperError, match=r"`nll_exat`\. Did you mean `nll_exact`\?"):
+        store.read(["nll_exat"])
+    with pytest.raises(SweeperError, match=r"`model\.hidden`"):
+        store.read(["model.hidden"])
+
+
+def test_what_a_crash_leaves_behind_is_not_read(store: ResultStore) -> None:
+    store.append(trial("t"))
+    for name in ("u.parquet.0.partial", "v.parquet.tmp"):
+        (store.directory / name).write_bytes(b"half a part")
+    assert store.read()["trial_id"].tolist() == ["t"]
+    assert store.finished() == {"t"}
+
+
+def test_damaged_parts_are_all_named_one_a_line(store: ResultStore) -> None:
+    truncated, emptied = store.append(trial("t")), store.append(trial("u"))
+    store.append(trial("v"))
+    truncated.write_bytes(truncated.read_bytes()[:-100])
+    emptied.write_bytes(b"")
+    with pytest.raises(SweeperError) as error:
+        store.read()
+    lines = str(error.value).splitlines()
+    assert [line.split(" cannot be read")[0] for line in lines] == [str(truncated), str(emptied)]
+
+
+def test_a_file_of_another_program_is_named(store: ResultStore) -> None:
+    store.append(trial("t"))
+    pd.DataFrame({"a": [1]}).to_parquet(store.directory / "other.parquet")
+    with pytest.raises(SweeperError, match=r"other\.parquet was not written by sweeper"):
+        store.read()
+
+
+def test_rows_of_a_newer_schema_are_refused_by_name(store: ResultStore) -> None:
+    part = store.append(trial("t"))
+    newer = pq.read_table(part).replace_schema_metadata({"sweeper_schema_version": "99"})
+    pq.write_table(newer, part)
+    with pytest.raises(SweeperError, match=r"t\.parquet was written by a newer sweeper .*99"):
+        store.read()
+
+
+def test_compaction_waits_for_enough_parts_and_merges_all_of_them(store: ResultStore) -> None:
+    for index in range(3):
+        store.append(trial(f"t{index}", evaluations=2))
+    columns = [*SCHEMA.names]
+    before = store.read(columns)
+    assert store.compact(threshold=4) is None
+    assert len(files(store)) == 3
+    compacted = store.compact(threshold=3)
+    assert compacted is not None
+    assert files(store) == [compacted.name]
+    pd.testing.assert_frame_equal(store.read(columns), before)
+    assert store.compact(threshold=1) is None
+
+
+@pytest.mark.parametrize("stopped_at", range(4))
+def test_stopping_a_compaction_anywhere_loses_and_repeats_nothing(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch, stopped_at: int
+) -> None:
+    """Stopped before the merged file is renamed, and before each deletion of a part."""
+    for index in range(3):
+        store.append(trial(f"t{index}", evaluations=2))
+    before = store.read()
+    calls = 0
+
+    def stop(real: Any) -> Any:
+        def stopping(path: Path, *args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            if path.suffix == ".parquet" or args:  # a part, or the merged file's rename
+                calls += 1
+                if calls > stopped_at:
+                    raise KeyboardInterrupt
+            return real(path, *args, **kwargs)
+
+        return stopping
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop(Path.replace))
+        patch.setattr(Path, "unlink", stop(Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            store.compact(threshold=3)
+
+    assert len(files(store)) == [3, 4, 3, 2][stopped_at]
+    again = ResultStore(store.directory)
+    pd.testing.assert_frame_equal(again.read(), before)
+    assert again.finished() == {"t0", "t1", "t2"}
+    again.compact(threshold=1)
+    pd.testing.assert_frame_equal(again.read(), before)
+    assert len(files(store)) == 1
+
+
+def test_a_trial_that_lies_in_two_files_comes_from_one_of_them(store: ResultStore) -> None:
+    """A part written late by a worker that was thought lost may hold other rows."""
+    store.append(trial("t", evaluations=2))
+    store.append(trial("u"))
+    store.compact(threshold=2)
+    late = ResultStore(store.directory / "elsewhere")
+    late.append(trial("t", evaluations=3, status="failed")).rename(store.directory / "t.parquet")
+    rows = store.read()
+    assert rows["trial_id"].tolist() == ["t", "t", "u"]
+    assert rows["status"].tolist() == ["running", "done", "done"]
+
+
+def test_compaction_leaves_a_damaged_part_for_the_reader_to_name(store: ResultStore) -> None:
+    damaged = store.append(trial("t"))
+    store.append(trial("u"))
+    damaged.write_bytes(b"PAR1")
+    compacted = store.compact(threshold=2)
+    assert compacted is not None
+    assert files(store) == sorted([compacted.name, "t.parquet"])
+    assert pq.read_table(compacted)["trial_id"].to_pylist() == ["u"]
+
+
+def test_reading_survives_a_compaction_by_another_process(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(3):
+        store.append(trial(f"t{index}"))
+    listed = store._files
+
+    def list_then_compact() -> tuple[list[Path], list[Path]]:
+        answer = listed()
+        ResultStore(store.directory).compact(threshold=3)
+        return answer
+
+    monkeypatch.setattr(store, "_files", list_then_compact)
+    assert store.read()["trial_id"].tolist() == ["t0", "t1", "t2"]
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing_behind(store: ResultStore) -> None:
+    """The kernel refuses to let the file grow, as it would on a full disk."""
+    store.append(trial("t"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(SweeperError, match=r"cannot write .*u\.parquet: File too large") as e:
+            store.append(trial("u"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(e.value)
+    assert files(store) == ["t.parquet"]
+    store.append(trial("u"))
+    assert store.finished() == {"t", "u"}
+
+
+def test_a_store_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(SweeperError, match=r"cannot write .*t\.parquet"):
+        ResultStore(tmp_path / "results").append(trial("t"))
+
+
+def test_parts_can_be_read_by_whoever_may_read_the_directory(store: ResultStore) -> None:
+    part = store.append(trial("t"))
+    umask = os.umask(0)
+    os.umask(umask)
+    assert part.stat().st_mode & 0o777 == 0o666 & ~umask

@@ -1,0 +1,409 @@
+"""MICMCO objectives: exact expectations, the identities between them, and what they refuse."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from tests.oracles import formulas
+from tests.oracles.exact_models import MODELS, Enumerated, EnumeratedCategorical, EnumeratedGaussian
+from trainables import objectives
+from trainables.estimators import ESTIMATORS
+from trainables.objectives.micmco import Renyi
+
+FORMS: dict[str, dict[str, Any]] = {
+    "bound": {"name": "bound"},
+    "kl": {"name": "kl", "lambda": 0.7},
+    "kl, all of it": {"name": "kl", "lambda": 1.0},
+    "kl, negative": {"name": "kl", "lambda": -0.4},
+    "renyi above one": {"name": "renyi", "lambda": 0.6, "alpha": 1.8},
+    "renyi below one": {"name": "renyi", "lambda": 0.6, "alpha": 0.5},
+    "power above one": {"name": "power", "alpha": 1.7},
+    "power below one": {"name": "power", "alpha": 0.6},
+}
+SPLIT = [form for form, config in FORMS.items() if config["name"] in ("kl", "renyi")]
+
+SCORES = [
+    {"estimator": "reinforce"},
+    {"estimator": "reinforce", "baseline": "none"},
+    {"estimator": "vimco"},
+]
+PATHS = [{"estimator": "elbo"}, {"estimator": "iwae"}, {"estimator": "dreg"}]
+# (estimator, latents)
+ESTIMATED = [
+    *itertools.product(SCORES, ["categorical"]),
+    *itertools.product([*SCORES[1:], *PATHS], ["gaussian"]),
+]
+CLOSE = {"rtol": 1e-7, "atol": 1e-8}
+
+
+def per_row_gradients(model: Enumerated, config: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the loss, and the gradients of O that every row's parameters get from it."""
+    objective = objectives.create(config).double()
+    # Some past, so that a moving average has something to subtract.
+    objective.past_values += torch.tensor([-0.02, 0.03, -0.01])
+    objective.past_weight += 0.01
+    objective.train()
+    loss, _ = objective(model, model.x)
+    theta, phi = torch.autograd.grad(loss, (model.theta, model.phi))
+    return loss.detach(), -len(theta) * theta, -len(phi) * phi
+
+
+def largest(samples: int | dict[str, int]) -> int:
+    return max(samples.values()) if isinstance(samples, dict) else samples
+
+
+def check_expectation(latents: str, config: dict[str, Any]) -> None:
+    model = MODELS[latents](largest(config["samples"]))
+
+    loss, theta, phi = per_row_gradients(model, config)
+    moments = formulas.moments_of(config["estimator"])
+    value = formulas.objective(config, model.densities(), moments)
+    exact_theta, exact_phi = model.gradients_of_expectation(value)
+
+    assert exact_theta.abs().max() > 1e-3
+    torch.testing.assert_close(model.expected(theta), exact_theta, **CLOSE)
+    torch.testing.assert_close(model.expected(phi), exact_phi, **CLOSE)
+    if config["estimator"] != "elbo":  # whose KL is in closed form
+        torch.testing.assert_close(-loss, value.mean().detach(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("estimator", "latents"), ESTIMATED)
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_expected_gradient_is_that_of_the_expected_objective(
+    form: str, estimator: dict[str, str], latents: str, K: int
+) -> None:
+    check_expectation(latents, {**FORMS[form], **estimator, "samples": K})
+
+
+@pytest.mark.parametrize("form", SPLIT)
+@pytest.mark.parametrize(("estimator", "latents"), ESTIMATED)
+@pytest.mark.parametrize("split", [(3, 1), (1, 3), (3, 2)])
+def test_so_it_is_with_different_samples_for_the_two_terms(
+    form: str, estimator: dict[str, str], latents: str, split: tuple[int, int]
+) -> None:
+    samples = {"log_evidence": split[0], "kl": split[1]}
+    check_expectation(latents, {**FORMS[form], **estimator, "samples": samples})
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("estimator", ["reinforce", "elbo", "iwae", "stl", "dreg"])
+def test_the_expected_gradient_of_one_sample_is_that_of_the_expected_objective(
+    form: str, estimator: str
+) -> None:
+    config = {**FORMS[form], "estimator": estimator, "samples": 1}
+    check_expectation("categorical" if estimator == "reinforce" else "gaussian", config)
+
+
+ONE_SAMPLE = [
+    ("categorical", {"estimator": "reinforce", "baseline": "none"}),
+    *[("gaussian", {"estimator": estimator}) for estimator in ("elbo", "iwae", "stl", "dreg")],
+]
+
+
+@pytest.mark.parametrize(("latents", "estimator"), ONE_SAMPLE)
+@pytest.mark.parametrize("alpha", [0.6, 1.8])
+def test_with_one_sample_all_forms_are_the_beta_vae(
+    latents: str, estimator: dict[str, str], alpha: float
+) -> None:
+    """beta = 1 - lambda = 1 / alpha, sample by sample, in value and gradient."""
+    beta = 1 / alpha
+    same = [
+        {"name": "kl", "lambda": 1 - beta},
+        {"name": "renyi", "lambda": 1 - beta, "alpha": 3.0},
+        {"name": "renyi", "lambda": 1 - beta, "alpha": 0.3},
+        {"name": "power", "alpha": alpha},
+    ]
+    made = [
+        per_row_gradients(MODELS[latents](1), {**form, **estimator, "samples": 1})
+        for form in same
+    ]
+    model = MODELS[latents](1)
+    log_l, log_p, log_q = model.densities()
+    beta_vae = (log_l + beta * (log_p - log_q))[0].detach()
+
+    for other in made[1:]:
+        torch.testing.assert_close(other, made[0])
+    if estimator["estimator"] == "elbo":  # whose KL is in closed form
+        closed = model.expected((log_q - log_p)[0].detach()).mean()
+        beta_vae = log_l[0].detach() - beta * closed
+    torch.testing.assert_close(-made[0][0], beta_vae.mean())
+
+
+@pytest.mark.parametrize(("estimator", "latents"), ESTIMATED)
+@pytest.mark.parametrize("alpha", [0.6, 1.8])
+def test_the_power_objective_is_renyi_at_its_lambda(
+    estimator: dict[str, str], latents: str, alpha: float
+) -> None:
+    """lambda = (alpha - 1) / alpha, where the terms in S cancel."""
+    if estimator == {"estimator": "reinforce"}:
+        pytest.skip("its two forms have terms, and so baselines, of their own")
+    power, renyi = (
+        per_row_gradients(MODELS[latents](3), {**form, **estimator, "samples": 3})
+        for form in (
+            {"name": "power", "alpha": alpha},
+            {"name": "renyi", "lambda": (alpha - 1) / alpha, "alpha": alpha},
+        )
+    )
+
+    torch.testing.assert_close(power, renyi)
+
+
+@pytest.mark.parametrize(("estimator", "latents"), ESTIMATED)
+def test_renyi_near_one_is_kl(estimator: dict[str, str], latents: str) -> None:
+    """The difference is of first order in alpha - 1, so it leaves the mean of both sides."""
+    if estimator == {"estimator": "reinforce"}:
+        pytest.skip("its two forms have terms, and so baselines, of their own")
+    form = {"lambda": 0.7, **estimator, "samples": 3}
+
+    below, above = (
+        per_row_gradients(MODELS[latents](3), {"name": "renyi", "alpha": 1 + step, **form})
+        for step in (-1e-4, 1e-4)
+    )
+    kl = per_row_gradients(MODELS[latents](3), {"name": "kl", **form})
+
+    for left, right, limit in zip(below, above, kl, strict=True):
+        scale = limit.abs().max().item()
+        torch.testing.assert_close(left, limit, rtol=0, atol=3e-3 * scale)
+        torch.testing.assert_close(right, limit, rtol=0, atol=3e-3 * scale)
+        torch.testing.assert_close((left + right) / 2, limit, rtol=0, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_switch_to_the_limit_lies_where_rounding_would_begin_to_tell(
+    dtype: torch.dtype,
+) -> None:
+    eps = torch.finfo(dtype).eps
+    kl = objectives.create({"name": "kl", "lambda": 0.7, "estimator": "vimco", "samples": 3})
+
+    def terms(step: float) -> dict[Any, float]:
+        config = {"name": "renyi", "lambda": 0.7, "alpha": 1 + step}
+        return objectives.create({**config, "estimator": "vimco", "samples": 3}).config.terms(eps)
+
+    for sign in (-1, 1):
+        assert terms(sign * 0.9 * eps**0.5) == kl.config.terms(eps)
+        assert terms(sign * 1.1 * eps**0.5) != kl.config.terms(eps)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_single_precision_sees_no_jump_at_the_switch(sign: int) -> None:
+    form = {"name": "renyi", "lambda": 0.7, "estimator": "vimco", "samples": 3}
+    step = torch.finfo(torch.float32).eps ** 0.5
+    made = []
+    for alpha in (1 + sign * 0.999 * step, 1 + sign * 1.001 * step):
+        model = EnumeratedCategorical(3).float()
+        model.z, model.states = model.z.float(), model.states.float()
+        objective = objectives.create({**form, "alpha": alpha})
+        loss = objective(model, model.x.float()).loss
+        made.append([loss.detach(), *torch.autograd.grad(loss, (model.theta, model.phi))])
+
+    for inside, outside in zip(*made, strict=True):
+        assert inside.dtype == torch.float32
+        scale = inside.abs().max().item()
+        torch.testing.assert_close(outside, inside, rtol=0, atol=2e-3 * scale)
+
+
+def test_the_loss_keeps_its_digits_beside_a_large_surrogate() -> None:
+    """A surrogate's value means nothing and can be thousands of nats: it must not round the loss."""
+    estimator = ESTIMATORS["reinforce"]
+    config = {"name": "bound", "estimator": "reinforce", "baseline": "none", "samples": 16}
+
+    class Unlikely(EnumeratedGaussian):
+        def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+            return super().log_likelihood(x, z) - 300
+
+    model = Unlikely(1, nodes=11).float()
+    model.noise, model.observed = model.noise.float().expand(16, -1, -1), model.observed.float()
+    exact = estimator.log_evidence(estimator.draw(model, model.x, 16), 1.0)
+
+    loss = objectives.create(config)(model, model.x).loss
+
+    assert exact.surrogate.abs().mean() > 1_000
+    assert loss.item() == -exact.bound.mean().item()
+
+
+def test_the_loss_is_the_mean_over_the_batch() -> None:
+    config = {"name": "kl", "lambda": 0.4, "estimator": "vimco", "samples": 2}
+    whole = EnumeratedCategorical(2, n_observations=2)
+    loss, *_ = per_row_gradients(whole, config)
+
+    values = formulas.objective(config, whole.densities(), formulas.IMPORTANCE_WEIGHTED)
+
+    assert loss.dim() == 0
+    assert loss.item() == pytest.approx(-values.mean().item())
+
+
+def test_the_metric_is_the_objective_and_carries_no_gradient() -> None:
+    model = EnumeratedCategorical(2)
+    config = {"name": "kl", "lambda": 0.4, "estimator": "vimco", "samples": 2}
+
+    loss, metrics = objectives.create(config)(model, model.x)
+
+    assert loss.requires_grad
+    assert not metrics["objective"].requires_grad
+    assert metrics["objective"].item() == -loss.item()
+
+
+# REINFORCE's baseline -------------------------------------------------------------------------
+
+
+def test_the_baseline_is_the_mean_of_each_term_over_earlier_batches() -> None:
+    config = {"name": "kl", "lambda": 0.4, "estimator": "reinforce", "samples": 2}
+    objective = objectives.create(config).double()
+    batches = [EnumeratedCategorical(2, seed=seed) for seed in range(4)]
+    moments = formulas.IMPORTANCE_WEIGHTED
+    past: list[Tensor] = []
+
+    for model in batches:
+        weights = [0.99 ** (len(past) - 1 - age) for age in range(len(past))]
+        baseline = (
+            sum(w * value for w, value in zip(weights, past, strict=True)) / sum(weights)
+            if past
+            else torch.zeros(2)
+        )
+        log_l, log_p, log_q = model.densities()
+        s = moments.log_evidence(log_l, log_p, log_q, 1.0)
+        u = moments.reconstruction(log_l, log_p, log_q)
+        score = torch.autograd.grad(log_q.sum(), model.phi, retain_graph=True)[0]
+        signal = 0.6 * (s - baseline[0]) + 0.4 * (u - baseline[1])
+        plain = torch.autograd.grad((0.6 * s + 0.4 * u).sum(), model.phi)[0]
+        expected = plain + signal.detach()[:, None, None] * score
+
+        (gradient,) = torch.autograd.grad(objective(model, model.x).loss, model.phi)
+
+        torch.testing.assert_close(-len(gradient) * gradient, expected, rtol=1e-6, atol=1e-6)
+        past.append(torch.stack([s.mean(), u.mean()]).detach())
+
+
+def test_evaluating_the_objective_leaves_its_baseline_alone() -> None:
+    config = {"name": "kl", "lambda": 0.4, "estimator": "reinforce", "samples": 2}
+    objective = objectives.create(config).eval()
+    model = EnumeratedCategorical(2)
+
+    objective(model, model.x)
+
+    assert objective.past_weight == 0
+    objective.train()(model, model.x)
+    assert objective.past_weight > 0
+
+
+def test_the_baseline_is_part_of_a_checkpoint() -> None:
+    config = {"name": "kl", "lambda": 0.4, "estimator": "reinforce", "samples": 2}
+    objective = objectives.create(config).double()
+    model = EnumeratedCategorical(2)
+    objective(model, model.x)
+
+    restored = objectives.create(config).double()
+    restored.load_state_dict(objective.state_dict())
+
+    gradients = [
+        torch.autograd.grad(each(model, model.x).loss, model.phi)[0]
+        for each in (objective, restored, objectives.create(config))
+    ]
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
+    assert (gradients[0] - gradients[2]).abs().max() > 1e-4
+
+
+# What is refused ------------------------------------------------------------------------------
+
+SPLIT_SAMPLES = {"log_evidence": 4, "kl": 1}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"estimator": "vimco", "samples": 1}, "use estimator: reinforce"),
+        ({"estimator": "vimco", "samples": {"log_evidence": 1, "kl": 1}}, "estimator: reinforce"),
+        ({"estimator": "vimco"}, "needs samples >= 2"),
+        ({"estimator": "stl", "samples": 2}, "use estimator: dreg"),
+        ({"estimator": "stl", "samples": SPLIT_SAMPLES}, "use estimator: dreg"),
+        ({"estimator": "dreg", "baseline": "moving_average"}, "dreg takes no baseline"),
+        ({"estimator": "vimco", "samples": 2, "baseline": "none"}, "vimco takes no baseline"),
+        ({"estimator": "iwae", "samples": 0}, "greater than 0"),
+        ({"estimator": "iwae", "samples": "16"}, "valid integer"),
+        ({"estimator": "iwae", "samples": True}, "valid integer"),
+        ({"estimator": "iwae", "samples": 2.0}, "valid integer"),
+        ({"estimator": "iwae", "samples": {"log_evidence": 2}}, "Field required"),
+        ({"estimator": "iwea"}, "'dreg', 'reinforce' or 'vimco'"),
+        ({"estimator": "iwae", "lambda": 1.01}, "less than or equal to 1"),
+        ({"estimator": "iwae", "lambda": "0.5"}, "valid number"),
+        ({"estimator": "iwae", "lambda": math.nan}, "finite number"),
+        ({"estimator": "iwae", "alpha": 2.0}, "Extra inputs are not permitted"),
+        ({"name": "kel", "estimator": "iwae"}, "'bound', 'kl', 'renyi', 'power'"),
+        ({"name": "renyi", "estimator": "iwae", "alpha": 1.0}, "objective: kl"),
+        ({"name": "renyi", "estimator": "iwae", "alpha": 1}, "objective: kl"),
+        ({"name": "renyi", "estimator": "iwae", "alpha": 0.0}, "greater than 0"),
+        ({"name": "renyi", "estimator": "iwae", "alpha": math.inf}, "finite number"),
+        ({"name": "renyi", "estimator": "iwae"}, "alpha\n  Field required"),
+    ],
+)
+def test_what_is_not_defined_is_refused_with_what_to_do(
+    config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        objectives.create({"name": "kl", "lambda": 0.5, **config})
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["bound", "power"])
+def test_one_term_has_one_number_of_samples(name: str) -> None:
+    config = {"name": name, "estimator": "dreg", "samples": SPLIT_SAMPLES}
+    if name == "power":
+        config["alpha"] = 2.0
+
+    with pytest.raises(ValidationError, match="give one number of samples"):
+        objectives.create(config)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_estimators_that_need_gradients_in_z_refuse_categories(estimator: str) -> None:
+    samples = 2 if estimator == "vimco" else 1
+    config = objectives.create(
+        {"name": "kl", "lambda": 0.5, "estimator": estimator, "samples": samples}
+    ).config
+
+    refusal = config.refuses("categorical")
+
+    assert config.refuses("gaussian") is None
+    if estimator in ("reinforce", "vimco"):
+        assert refusal is None
+    else:
+        assert refusal is not None
+        assert f"estimator {estimator}" in refusal
+        assert "use reinforce or vimco" in refusal
+
+
+def test_split_samples_are_drawn_once_and_shared() -> None:
+    samples = {"log_evidence": 3, "kl": 5}
+    config = {"name": "renyi", "lambda": 0.5, "alpha": 2.0, "estimator": "dreg"}
+    model = EnumeratedGaussian(5, nodes=2)
+    drawn = []
+
+    class Counting(EnumeratedGaussian):
+        def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+            drawn.append(len(z))
+            return super().log_likelihood(x, z)
+
+    model.__class__ = Counting
+    objectives.create({**config, "samples": samples})(model, model.x)
+
+    assert drawn == [5]
+
+
+def test_a_whole_number_stands_for_a_float_and_its_alias_is_kept() -> None:
+    config = Renyi.model_validate(
+        {"name": "renyi", "lambda": 1, "alpha": 2, "estimator": "dreg", "samples": 2}
+    )
+
+    assert config.lambda_ == 1.0
+    assert config.model_dump(by_alias=True)["lambda"] == 1.0
+
+
+def test_the_registry_names_are_those_of_the_configurations() -> None:
+    for name, config in objectives.OBJECTIVES.items():
+        assert config.model_fields["name"].annotation.__args__ == (name,)
