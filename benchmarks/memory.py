@@ -15,7 +15,9 @@ def main() -> None:
     for _ in range(5):
         run._take_step()
     peak = run.cost()["peak_memory_bytes"]
-    line("PTB VIMCO-16 peak memory / 1.5 GB", peak / LIMIT, "< 1", f"{peak / 1e9:.2f} GB, {source}")
+    line(
+        "PTB VIMCO-16 peak memory / 1.5 GB", peak / LIMIT, "< 1", f"{peak / 1e9:.2f} GB, {source}"
+    )
 
 
 if __name__ == "__main__":

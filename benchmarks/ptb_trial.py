@@ -39,11 +39,12 @@ def corpus() -> tuple[Corpus, str]:
 
 
 def training_run(objective: dict[str, Any], data: Corpus) -> TrainingRun:
-    config = trial(objective)
-    fixed = type("Fixed", (PennTreebank,), {"load": lambda self, root: data})
-    return TrainingRun(
-        config.model_copy(update={"data": fixed(name="ptb")}), 0, data_root=Path()
-    )
+    class InMemory(PennTreebank):
+        def load(self, root: Path) -> Corpus:  # noqa: ARG002
+            return data
+
+    config = trial(objective).model_copy(update={"data": InMemory(name="ptb")})
+    return TrainingRun(config, 0, data_root=Path())
 
 
 def flops(data: Corpus, run: TrainingRun, step: int) -> float:

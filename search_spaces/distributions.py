@@ -187,11 +187,13 @@ class Categorical(Distribution):
     """Some values without an order: all of them text, all numbers, or true and false."""
 
     kind: Literal["categorical"]
-    choices: Annotated[tuple[Scalar, ...], Field(strict=False, min_length=2)]
+    choices: Annotated[tuple[Scalar, ...], Field(strict=False)]
     when: When = {}
 
     @model_validator(mode="after")
     def _are_distinct_and_alike(self) -> "Categorical":
+        if len(self.choices) < 2:
+            raise ValueError("two choices are the least; to fix a value, set it in the trial")
         # Optuna tells choices apart by ==, for which 1, 1.0 and true are one.
         for i, choice in enumerate(self.choices):
             if choice in self.choices[:i]:

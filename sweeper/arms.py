@@ -139,7 +139,9 @@ class _Check:
                 for fault in faults(error, TrialConfig, self.arm.filled(values)):
                     failures.setdefault(fault, []).append(values)
         for fault, corners in failures.items():
-            if (swept := self._swept_below(fault.path)) is not None:
+            # What a section lacks that is there only for a swept parameter is about that one.
+            section = fault.path[:-1] if fault.kind in _REQUIRED else fault.path
+            if (swept := self._swept_below(section)) is not None:
                 yield self._of_swept(swept, fault, corners)
             elif len(corners) < n_corners:
                 yield self._of_values(fault, corners)
@@ -171,6 +173,8 @@ class _Check:
             if path in shared and getattr(parameter, end, None) == shared[path] and node.at(end):
                 node, field = node.children[end], f"{field}.{end}"
         message = fault.message
+        if fault.kind in _REQUIRED:
+            message = f"needs trial.{_dotted(fault.path)}, which {message}"
         if fault.kind == "extra_forbidden":
             message = self._lacks(path, [str(step) for step in fault.path], corners[0])
         return Problem(node.place, field, message)

@@ -4,23 +4,19 @@ Tune starts, places and stops the workers; it keeps no state that matters. Every
 a fresh Tune run over the same journal and result store.
 """
 
-import json
 import logging
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
+from sweeper.rows import trial_rows
 from sweeper.runs import RunDirectory
 from sweeper.search import Sweep, Task
 from trainables.data.files import DataError, data_root
@@ -33,7 +29,7 @@ os.environ.update(
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
     TUNE_DISABLE_SIGINT_HANDLER="1",
-    TUNE_FORCE_TRIAL_CLEANUP_S="10",
+    TUNE_FORCE_TRIAL_CLEANUP_S="5",
     TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
 )
 
@@ -72,6 +68,9 @@ class Listener(Protocol):
 
     def finished(self, task: Task, row: Mapping[str, Any]) -> None:
         """A trial has ended and is stored; `row` is its last."""
+
+    def stopping(self) -> None:
+        """The sweep is to end early; running trials save their state."""
 
 
 class Interruption:
@@ -120,7 +119,7 @@ def drive(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the rows say what went wrong
     torch.set_num_threads(1)  # a sampler that thinks must not take the trials' cores
     interruption = Interruption()
-    with _ray(experiment, workers) as n_workers, _signals(interruption):
+    with _ray(experiment, workers) as n_workers, _signals(interruption, listener):
         searcher = _Searcher(sweep, directory, listener, interruption)
         tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
         with listener.shown(n_workers):
@@ -313,13 +312,14 @@ def _ray(experiment: Experiment, workers: int | None) -> Iterator[int]:
 
 
 @contextmanager
-def _signals(interruption: Interruption) -> Iterator[None]:
+def _signals(interruption: Interruption, listener: Listener) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the sweep in good order; a second one ends it at once."""
 
     def stop(signum: int, frame: Any) -> None:  # noqa: ARG001
         if interruption.requested:
             raise KeyboardInterrupt
         interruption.requested = True
+        listener.stopping()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -327,57 +327,3 @@ def _signals(interruption: Interruption) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def trial_rows(
-    experiment: Experiment, task: Task, report: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Make the rows of an ended trial from its last report: one an evaluation, the last final.
-
-    A trial that diverged or failed has a final row without figures, at the step where it ended.
-    """
-    shared = {
-        "experiment": experiment.name,
-        "arm": task.arm,
-        "trial_id": task.trial_id,
-        "config_hash": task.config_hash,
-        "seed": task.seed,
-        "scale": experiment.scale,
-        "split": task.config.evaluation.split,
-        "host": report.get("host"),
-        "device": report.get("device"),
-        "code_version": code_version(),
-        "created_at": datetime.now(UTC),
-        "data_sha256": task.data_sha256,
-        "trial": json.dumps(task.config.resolved(), sort_keys=True),
-        **task.values,
-    }
-    evaluations: list[dict[str, Any]] = [
-        {**shared, **evaluation, "status": "running", "final": False}
-        for evaluation in report.get("evaluations", [])
-    ]
-    if report["status"] == "done":
-        evaluations[-1].update(status="done", final=True)
-        return evaluations
-    cost = (report.get("cost") or [{}])[0]
-    end = {**shared, **cost, "step": report.get("step", 0), "final": True}
-    end |= {"status": report["status"], "reason": report["reason"]}
-    return [row for row in evaluations if row["step"] != end["step"]] + [end]
-
-
-@cache
-def code_version() -> str:
-    """Give the package's version and, in a git checkout, its commit."""
-    here = Path(__file__).parent
-    release = version("sweeper")
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return release
-    return f"{release}+{commit}"

@@ -31,7 +31,10 @@ _EXPECTED = {
 
 
 class Fault(NamedTuple):
-    """What is wrong with one field of a value; `kind` is pydantic's name for it."""
+    """What is wrong with one field of a value.
+
+    `kind` is pydantic's name for it, or "type" where it is not the kind of value that is expected.
+    """
 
     path: Path
     message: str
@@ -75,12 +78,16 @@ def find_fields(annotation: Any, path: Sequence[str]) -> list[FieldInfo]:
 
 
 def leaf_paths(annotation: Any) -> set[str]:
-    """Give the dotted paths of all fields that are no sections, in every class."""
+    """Give the dotted paths of all fields that can hold a single value, in every class."""
     paths: set[str] = set()
     for model in models(annotation):
         for name, info in fields(model).items():
             below = leaf_paths(info.annotation)
-            paths |= {f"{name}.{rest}" for rest in below} if below else {name}
+            paths |= {f"{name}.{rest}" for rest in below}
+            if not all(
+                models(part) for part in typing.get_args(info.annotation) or [info.annotation]
+            ):
+                paths.add(name)
     return paths
 
 
@@ -132,7 +139,7 @@ def _translate(
             if below or not all(other in _EXPECTED for other in here):
                 continue
             expected = " or ".join(dict.fromkeys(_EXPECTED[other] for other in here))
-            message = f"{expected} was expected, got {describe(given)}"
+            kind, message = "type", f"{expected} was expected, got {describe(given)}"
         elif kind == "missing":
             message = "is required"
         elif kind == "extra_forbidden":

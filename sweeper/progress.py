@@ -17,6 +17,7 @@ from rich.text import Text
 from analysis.frontier import is_on_frontier
 from sweeper.search import Task, outcome
 
+_STOPPING = "stopping: running trials save their state (Ctrl-C again to stop at once)"
 SHOWN_POINTS = 8  # of each arm's frontier
 
 
@@ -38,6 +39,7 @@ class Progress:
         self.rows: list[Mapping[str, Any] | pd.Series] = [row for _, row in stored.iterrows()]
         self.running: dict[str, Running] = {}
         self.durations: list[float] = []
+        self.is_stopping = False
         self.start = time.monotonic()
 
     @property
@@ -64,6 +66,10 @@ class Progress:
             self.durations.append(time.monotonic() - now.since)
         self.statuses[row["status"]] += 1
         self.rows.append(row)
+
+    def stopping(self) -> None:
+        """The sweep is to end early."""
+        self.is_stopping = True
 
     def seconds_left(self) -> float | None:
         """Guess from the trials of this attempt; none before the first has ended."""
@@ -110,6 +116,11 @@ class PlainProgress(Progress):
             flush=True,
         )
 
+    def stopping(self) -> None:
+        """Say so at once; saving takes a moment."""
+        super().stopping()
+        print(_STOPPING, flush=True)
+
 
 class LiveProgress(Progress):
     """A display that is drawn anew as the sweep goes on."""
@@ -137,6 +148,8 @@ class LiveProgress(Progress):
             f"{self.n_finished}/{self.n_trials} trials: {endings}, {len(self.running)} running   "
             f"{clock(time.monotonic() - self.start)} elapsed, {clock(self.seconds_left())} left"
         )
+        if self.is_stopping:
+            text.append(f"\n{_STOPPING}")
         return Group(text, ProgressBar(total=self.n_trials, completed=self.n_finished))
 
     def _trials(self) -> RenderableType:
@@ -153,7 +166,7 @@ class LiveProgress(Progress):
 
     def _frontiers(self) -> RenderableType:
         table = Table(
-            "frontier so far", "MI → NLL (nats an observation)", box=None, pad_edge=False
+            "frontier so far", "MI → NLL in nats an observation", box=None, pad_edge=False
         )
         for arm, points in self.frontier().items():
             shown = _spread(points, SHOWN_POINTS)

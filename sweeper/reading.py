@@ -35,7 +35,8 @@ def frontier(
         paths = save_frontier(found, directory)
     except OSError as error:
         raise SweeperError(
-            f"cannot write {directory}: {error.strerror or error}; free space or choose another --output"
+            f"cannot write {directory}: {error.strerror or error}; "
+            "free space or choose another --output"
         ) from None
     return "\n".join([*_described(found), "", *map(str, paths)])
 

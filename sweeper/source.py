@@ -39,7 +39,7 @@ def read(path: Path, problems: Problems) -> Node:
     source = str(path)
     text = _text(path, problems)
     node = _parse(text, _Lines(source), problems)
-    if node is None:
+    if node is None or node.value is None:
         problems.add(Place(source, 1), "", "the file is empty; see `sweeper list experiments`")
     elif not isinstance(node.value, dict):
         problems.add(
@@ -167,6 +167,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Write text that is no single printable line with escapes."""
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar(_TAG + "str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 for _name, _pattern, _first in _SCALARS:
     for _class in (_Loader, _Dumper):

@@ -14,6 +14,7 @@ from trainables.training import DivergedError, TrainingRun
 from trainables.trial import TrialConfig
 
 REPORT_SECONDS = 1.0  # how long a step of Tune's trains, hence how soon a trial can stop
+WORTH_SAVING_SECONDS = 5.0  # of training that an evaluation, which can be long, puts at stake
 
 
 class Assignment(NamedTuple):
@@ -75,6 +76,8 @@ class LatentVariableTrial(tune.Trainable):
     def _advance(self) -> str:
         run = self.training or self._begin()
         if run.evaluation_due:
+            if time.monotonic() - self.saved_at > WORTH_SAVING_SECONDS:
+                self._save()
             run.evaluate()
         elif not run.finished:
             run.train(seconds=REPORT_SECONDS)

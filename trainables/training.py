@@ -1,5 +1,6 @@
 """One training run in plain torch: it can stop after any step and continue to the same bits."""
 
+import copy
 import resource
 import sys
 import time
@@ -114,7 +115,10 @@ class TrainingRun:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Give everything the rest of the run depends on, as tensors and plain values."""
+        """Give everything the rest of the run depends on, as tensors and plain values.
+
+        They are the run's own, not copies: save them before it goes on.
+        """
         return {
             "step": self.step,
             "model": self.model.state_dict(),
@@ -129,7 +133,8 @@ class TrainingRun:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Continue from what `state_dict` gave, which stays as it is."""
+        state = copy.deepcopy(state)  # an optimiser works on the tensors that it is given
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.objective.load_state_dict(state["objective"])

@@ -104,7 +104,9 @@ class EnumeratedCategorical(Enumerated):
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         every = _tuples(torch.arange(categories), variables).T
-        states = torch.eye(categories, dtype=torch.float64)[every]  # [states, variables, categories]
+        states = torch.eye(categories, dtype=torch.float64)[
+            every
+        ]  # [states, variables, categories]
         n_states = len(states)
         log_l = torch.randn(n_observations, n_states, generator=generator, dtype=torch.float64)
         logits = torch.randn(

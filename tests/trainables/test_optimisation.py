@@ -48,9 +48,7 @@ def test_sgd_follows_its_rule_with_the_l2_penalty(l2: float, momentum: float) ->
         theta = theta - 0.001 * velocity
 
     optimizer = {"name": "sgd", "momentum": momentum}
-    torch.testing.assert_close(
-        run(4, optimizer=optimizer, learning_rate=0.001, l2=l2), theta
-    )
+    torch.testing.assert_close(run(4, optimizer=optimizer, learning_rate=0.001, l2=l2), theta)
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.3])

@@ -17,7 +17,13 @@ TRIAL: dict[str, Any] = {
         "name": "symbol_mlp",
         "latents": {"kind": "categorical", "variables": 2, "categories": 3},
     },
-    "objective": {"name": "renyi", "lambda": 0.5, "alpha": 2.0, "estimator": "vimco", "samples": 4},
+    "objective": {
+        "name": "renyi",
+        "lambda": 0.5,
+        "alpha": 2.0,
+        "estimator": "vimco",
+        "samples": 4,
+    },
     "training": {"steps": 10, "batch_size": 2, "learning_rate": 0.01},
 }
 
@@ -153,7 +159,11 @@ def test_the_resolved_trial_has_every_default_and_reads_back_the_same() -> None:
     resolved = json.loads(json.dumps(trial.resolved()))
 
     assert resolved["evaluation"]["samples"] == 100
-    assert resolved["training"]["optimizer"] == {"name": "adam", "betas": [0.0, 0.999], "eps": 1e-8}
+    assert resolved["training"]["optimizer"] == {
+        "name": "adam",
+        "betas": [0.0, 0.999],
+        "eps": 1e-8,
+    }
     assert resolved["objective"]["lambda"] == 0.5
     assert resolved["model"]["hidden"] == 128
     assert resolved["data"] == {"name": "symbols", "vocabulary": 6}

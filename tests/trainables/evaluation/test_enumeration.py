@@ -108,7 +108,9 @@ def test_likelihoods_far_below_the_smallest_number_add_up(
     log_p = -5_000 + math.log((1 + math.exp(-1)) / 4)
     mi = p * math.log(4 * p) + (1 - p) * math.log(4 * (1 - p))
     torch.testing.assert_close(exact.log_p, torch.full((2,), log_p, dtype=torch.float64))
-    torch.testing.assert_close(exact.mi, torch.full((2,), mi, dtype=torch.float64), atol=1e-9, rtol=0)
+    torch.testing.assert_close(
+        exact.mi, torch.full((2,), mi, dtype=torch.float64), atol=1e-9, rtol=0
+    )
 
 
 def test_results_are_double_precision_and_carry_no_gradient() -> None:

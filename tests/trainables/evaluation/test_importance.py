@@ -1,4 +1,4 @@
-"""Importance sampling against closed forms and enumeration, and its errors against their spread."""
+"""Importance sampling against closed forms and enumeration; its errors against their spread."""
 
 import pytest
 import torch

@@ -164,9 +164,7 @@ def test_the_order_of_a_batch_changes_nothing(latents: Any) -> None:
 
     for order in map(list, itertools.permutations(range(len(SENTENCES)))):
         expected = tuple(part[:, order] for part in whole)
-        torch.testing.assert_close(
-            scores(model, SENTENCES[order], z[:, order]), expected, **EXACT
-        )
+        torch.testing.assert_close(scores(model, SENTENCES[order], z[:, order]), expected, **EXACT)
 
 
 @pytest.mark.parametrize("latents", LATENTS)
@@ -178,9 +176,7 @@ def test_a_sentence_alone_is_a_sentence_in_company(latents: Any) -> None:
     for row, sentence in enumerate(SENTENCES):
         alone = sentence[sentence != PAD][None]
         expected = tuple(part[:, row : row + 1] for part in whole)
-        torch.testing.assert_close(
-            scores(model, alone, z[:, row : row + 1]), expected, **EXACT
-        )
+        torch.testing.assert_close(scores(model, alone, z[:, row : row + 1]), expected, **EXACT)
 
 
 def test_padding_and_company_change_no_gradient() -> None:
@@ -189,7 +185,9 @@ def test_padding_and_company_change_no_gradient() -> None:
     parameters = list(model.parameters())
     padded = nn.functional.pad(SENTENCES, (0, 3), value=PAD)
 
-    together = torch.autograd.grad(sum(part.sum() for part in scores(model, padded, z)), parameters)
+    together = torch.autograd.grad(
+        sum(part.sum() for part in scores(model, padded, z)), parameters
+    )
     alone = [
         torch.autograd.grad(
             sum(

@@ -1,7 +1,5 @@
 """The vocabulary softmax against log_softmax and gather, in value and every gradient."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -14,13 +12,12 @@ N_FEATURES, N_TOKENS = 3, 7
 
 
 @pytest.fixture(params=["retaining", "recomputing"], autouse=True)
-def _memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every test with the exponentials kept and made again, in several blocks of rows."""
     monkeypatch.setattr(vocabulary, "ROWS", 4)
     if request.param == "recomputing":
         monkeypatch.setattr(vocabulary, "RETAINED_BYTES", 0)
     torch.manual_seed(0)
-    yield
 
 
 def make(dtype: torch.dtype = torch.float64) -> VocabularySoftmax:
@@ -98,7 +95,9 @@ def test_features_alone_can_be_differentiated_first() -> None:
         torch.autograd.grad(log_p, leaves, upstream),
         torch.autograd.grad(expected, leaves, upstream),
     )
-    torch.testing.assert_close(first, torch.autograd.grad(softmax(features, tokens).sum(), features))
+    torch.testing.assert_close(
+        first, torch.autograd.grad(softmax(features, tokens).sum(), features)
+    )
 
 
 @pytest.mark.parametrize("frozen", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])

@@ -1,0 +1,54 @@
+"""How much of a sweep's time its workers train and evaluate: the quickstart, start to end."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import line
+from sweeper.driver import data_checksums, drive
+from sweeper.experiment import load
+from sweeper.progress import Progress
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory
+from sweeper.search import Task
+
+
+class Stopwatch(Progress):
+    """Notes when the first trial reported and when the last one ended."""
+
+    first: float | None = None
+    last = 0.0
+
+    def reported(self, task: Task, report: Mapping[str, Any]) -> None:
+        super().reported(task, report)
+        self.first = self.first or time.monotonic()
+
+    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+        super().finished(task, row)
+        self.last = time.monotonic()
+
+
+def main() -> None:
+    experiment = load("quickstart")
+    with tempfile.TemporaryDirectory() as name:
+        directory = RunDirectory(Path(name) / experiment.name)
+        directory.create(experiment.to_yaml())
+        store = ResultStore(directory.results)
+        watch = Stopwatch(0, store.read(final_only=True))
+        drive(experiment, directory, data_checksums(experiment), watch)
+        rows = store.read(final_only=True)
+    assert watch.first is not None
+    busy = rows["train_seconds"].sum() + rows["eval_seconds"].sum()
+    wall = watch.last - watch.first
+    line(
+        "quickstart: training and evaluating / wall x workers",
+        busy / (wall * watch.n_workers),
+        ">= 0.85",
+        f"{len(rows)} trials, {busy:.0f} s of work in {wall:.0f} s on {watch.n_workers} workers",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What an ended trial leaves in the result store: its figures, cost and provenance."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sweeper.experiment import Experiment
+from sweeper.search import Task
+
+
+def trial_rows(
+    experiment: Experiment, task: Task, report: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Make the rows of an ended trial from its last report: one an evaluation, the last final.
+
+    A trial that diverged or failed has a final row without figures, at the step where it ended.
+    """
+    shared = {
+        "experiment": experiment.name,
+        "arm": task.arm,
+        "trial_id": task.trial_id,
+        "config_hash": task.config_hash,
+        "seed": task.seed,
+        "scale": experiment.scale,
+        "split": task.config.evaluation.split,
+        "host": report.get("host"),
+        "device": report.get("device"),
+        "code_version": code_version(),
+        "created_at": datetime.now(UTC),
+        "data_sha256": task.data_sha256,
+        "trial": json.dumps(task.config.resolved(), sort_keys=True),
+        **task.values,
+    }
+    evaluations: list[dict[str, Any]] = [
+        {**shared, **evaluation, "status": "running", "final": False}
+        for evaluation in report.get("evaluations", [])
+    ]
+    if report["status"] == "done":
+        evaluations[-1].update(status="done", final=True)
+        return evaluations
+    cost = (report.get("cost") or [{}])[0]
+    end = {**shared, **cost, "step": report.get("step", 0), "final": True}
+    end |= {"status": report["status"], "reason": report["reason"]}
+    return [row for row in evaluations if row["step"] != end["step"]] + [end]
+
+
+@cache
+def code_version() -> str:
+    """Give the package's version and, in a git checkout, its commit."""
+    here = Path(__file__).parent
+    release = version("sweeper")
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return release
+    return f"{release}+{commit}"

@@ -1,0 +1,64 @@
+"""Sections: names that cannot leave their directory, and types."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from sweeper.sections import Frontier, Name, Resources, Sampler, Search
+
+NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+@pytest.mark.parametrize("name", ["a", "A-b_c.d", "_x", "0", "vimco-16", "x" * 64, "a..b"])
+def test_a_name_is_plain(name: str) -> None:
+    assert NAME.validate_python(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", ".hidden", "../x", "a/b", "a\\b", "/a", "C:x", "-x", "x" * 65),
+        *("a b", "a\n", "\na", "a\0", "é", "~", "$HOME", "a*"),
+    ],
+)
+def test_a_name_cannot_lead_elsewhere(name: str) -> None:
+    with pytest.raises(ValidationError, match="a name has 1 to 64 letters, digits"):
+        NAME.validate_python(name)
+
+
+@pytest.mark.parametrize(
+    ("section", "fields"),
+    [
+        (Sampler, {"name": "gaussian"}),
+        (Sampler, {"seed": -1}),
+        (Sampler, {"seed": 2**32}),
+        (Search, {}),
+        (Search, {"trials": 0}),
+        (Search, {"trials": 1.0}),
+        (Search, {"trials": True}),
+        (Search, {"trials": 1, "seeds": 0}),
+        (Search, {"trials": 1, "allowed_failures": -1}),
+        (Frontier, {"minimize": "mi"}),
+        (Frontier, {"maximize": "nll"}),
+        (Resources, {"cpu": 0}),
+        (Resources, {"cpu": "1"}),
+        (Resources, {"gpu": -0.5}),
+        (Resources, {"gpu": float("inf")}),
+        (Resources, {"memory": 1}),
+    ],
+)
+def test_sections_are_typed(section: Any, fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        section(**fields)
+
+
+def test_defaults_are_one_core_and_no_failures() -> None:
+    assert Resources() == Resources(cpu=1.0, gpu=0.0)
+    assert Frontier() == Frontier(minimize="nll", maximize="mi")
+    assert Search(trials=3).model_dump() == {
+        "sampler": {"name": "auto", "seed": 0},
+        "trials": 3,
+        "seeds": 1,
+        "allowed_failures": 0,
+    }
