@@ -39,7 +39,10 @@ class Frontier(NamedTuple):
 
     - `label`: the arm, preceded by the run where two runs have an arm of that name
     - `nll_value`, `mi_value`: nats per `unit`, exact where `exact`, else estimated
-    - `nll_error`, `mi_error`: their standard errors, NaN where unknown
+    - `nll_error`, `mi_error`: their Monte Carlo standard errors, NaN where unknown
+    - `nll_shared_error`, `mi_shared_error`: the standard errors that come from evaluating a
+      subset of the split, NaN for a whole one. Trials see the same subset, so it moves all
+      points about alike and says little about their differences
     - `floor`, `ceiling`: lowest possible NLL and highest possible MI, NaN where unknown
     - `on_frontier`: whether no other point of that label dominates it
 
@@ -79,8 +82,7 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
     """Turn stored rows into the points of a frontier plot.
 
     A point is a final row that is done and has finite values. Its NLL and MI are the exact ones
-    where both exist, else both are estimates. Errors join the Monte Carlo error and, where only
-    a subset of the split was evaluated, the sampling error; exact values have only the latter.
+    where both exist, else both are estimates.
 
     Raises `ValueError` for missing columns or an unknown unit.
     """
@@ -112,10 +114,9 @@ def _with_values(done: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     values = {}
     for name in ("nll", "mi"):
         value = number[f"{name}_exact"].where(exact, number[name])
-        monte_carlo = number[f"{name}_se"].where(~exact, 0.0)
-        sampling = number[f"{name}_sampling_se"].fillna(0.0)
         values[f"{name}_value"] = value * scale
-        values[f"{name}_error"] = (monte_carlo**2 + sampling**2) ** 0.5 * scale
+        values[f"{name}_error"] = number[f"{name}_se"].where(~exact, 0.0) * scale
+        values[f"{name}_shared_error"] = number[f"{name}_sampling_se"] * scale
     values["floor"] = number["nll_floor"] * scale
     values["ceiling"] = number["mi_ceiling"] * scale
     return done.assign(**values, exact=exact)

@@ -29,8 +29,8 @@ def plot_frontier(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") 
 
     Each label has a colour and a marker; its dominated points are faint. Its frontier is a
     staircase, the border of what its trials dominate: a straight line from point to point would
-    promise models that nobody trained. Bars are one standard error. Where exact values and
-    estimates meet, estimates are hollow. Dashed lines are the lowest possible NLL and the highest
+    promise models that nobody trained. Bars are one Monte Carlo standard error. Where exact
+    values and estimates meet, estimates are hollow. Dashed lines are the lowest possible NLL and the highest
     possible MI.
 
     The view holds the frontiers. What lies outside it, such as a trial that went far astray, is
@@ -207,8 +207,15 @@ def _provenance(frontier: Frontier) -> list[str]:
     }
     counts = {"done": len(points), "on a frontier": points["on_frontier"].sum()}
     trials = ", ".join(f"{name}: {n}" for name, n in {**counts, **frontier.left_out}.items())
-    bars = "bars: one standard error"
-    how_to_read = ["faint: dominated", *[bars] * bool((points["nll_error"] > 0).any())]
+    how_to_read = ["faint: dominated"]
+    if (points["nll_error"] > 0).any():
+        how_to_read.append("bars: one Monte Carlo standard error")
+    shared = points[["nll_shared_error", "mi_shared_error"]].median()
+    if shared.notna().all():
+        how_to_read.append(
+            f"a subset of the split, which moves all points alike by about ± "
+            f"{shared.iloc[0]:.2g} NLL and ± {shared.iloc[1]:.2g} MI"
+        )
     return [
         " · ".join(f"{name}: {fact}" for name, fact in facts.items() if fact),
         " · ".join([f"trials {trials}", *how_to_read]),

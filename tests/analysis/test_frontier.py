@@ -124,18 +124,17 @@ def test_exact_values_are_preferred_and_have_no_monte_carlo_error(rows) -> None:
     assert points["mi_error"].tolist() == [0.0, 0.4]
 
 
-def test_errors_join_monte_carlo_and_sampling_error(rows) -> None:
+def test_the_error_of_a_subset_is_kept_apart_from_that_of_the_samples(rows) -> None:
     stored = rows(
         [(7.0, 5.0)] * 3,
         nll_se=[3.0, 3.0, None],
-        nll_sampling_se=[4.0, None, None],
-        nll_exact=[None, None, None],
+        nll_sampling_se=[4.0, None, 4.0],
+        nll_exact=[None, None, 6.0],
+        mi_exact=[None, None, 4.0],
     )
-    errors = frontier_points(stored).points["nll_error"]
-    assert errors.tolist()[:2] == [5.0, 3.0]
-    assert math.isnan(errors[2])
-    exact = rows([(7.0, 5.0)], nll_exact=6.0, mi_exact=4.0, nll_se=3.0, nll_sampling_se=4.0)
-    assert frontier_points(exact).points["nll_error"].tolist() == [4.0]
+    points = frontier_points(stored).points
+    assert points["nll_error"].tolist() == [3.0, 3.0, 0.0]
+    assert points["nll_shared_error"].fillna(-1).tolist() == [4.0, -1.0, 4.0]
 
 
 def test_per_token_values_divide_by_the_tokens_of_an_observation(rows) -> None:

@@ -160,8 +160,14 @@ def test_the_figure_tells_where_it_comes_from(rows) -> None:
         "run: a_run · scale: small · split: train · NLL and MI: by importance sampling, K = 100"
         " · code: 1.2.3\n"
         "trials done: 4, on a frontier: 3, diverged: 1, without a finite value: 1"
-        " · faint: dominated · bars: one standard error"
+        " · faint: dominated · bars: one Monte Carlo standard error"
     )
+
+
+def test_the_figure_says_what_a_subset_of_the_split_does(rows) -> None:
+    stored = rows(PAIRS, nll_se=0.1, nll_sampling_se=0.25, mi_sampling_se=0.125)
+    said = " ".join(figure_text(frontier_figure(frontier_points(stored))).split())
+    assert "moves all points alike by about ± 0.25 NLL and ± 0.12 MI" in said
 
 
 def test_the_figure_tells_exact_values_from_estimates(rows) -> None:
