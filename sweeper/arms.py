@@ -55,7 +55,7 @@ class Arm:
 class Written(NamedTuple):
     """The search space as a file has it, right or wrong.
 
-    It is not `complete` where what it uses is not known.
+    It is not `complete`, and empty, where it cannot be told what is swept.
     """
 
     entries: Mapping[str, Node]

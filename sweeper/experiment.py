@@ -231,14 +231,13 @@ def _space(entries: dict[str, Node], problems: Problems) -> Written:
     space = search.children.get("space") if search else None
     if search is None or space is None or not isinstance(space.value, dict):
         return Written({}, complete=False)
-    complete = True
     named, own = Node({}, space.place), dict(space.value)
     if (use := own.pop("use", None)) and use.value is not None:
         if isinstance(use.value, str) and use.value in SPACES:
             named = Node.of(SPACES[use.value].plain(), use.place)
         else:
-            complete = False
             problems.add(use.place, "search.space.use", unknown("space", use.plain(), SPACES))
+            return Written({}, complete=False)
     merged = merge(named, Node(own, space.place))
     for path, node in merged.children.items():
         if node.value is None and not node.removes:
@@ -246,7 +245,7 @@ def _space(entries: dict[str, Node], problems: Problems) -> Written:
             problems.add(node.place, f"search.space.{path}", f"there is nothing to remove{hint}")
     space = prune(merged)
     entries["search"] = prune(Node({**search.children, "space": space}, search.place))
-    return Written(space.children, complete)
+    return Written(space.children)
 
 
 def _arms(entries: dict[str, Node], problems: Problems) -> dict[str, Node] | None:

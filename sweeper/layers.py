@@ -51,7 +51,7 @@ def find(source: str | Path) -> Path:
 
     Raises `SweeperError` where there is none.
     """
-    if Path(source).exists():
+    if _exists(Path(source)):
         return Path(source)
     known = shipped()
     if path := known.get(str(source).removesuffix(".yaml")):
@@ -107,6 +107,13 @@ def compose(path: Path, scale: str | None, changes: Iterable[Setting], problems:
     return document
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # reading it will tell why not
+        return True
+
+
 def _library() -> dict[str, Path]:
     paths = sorted(EXPERIMENTS.rglob("*.yaml"))
     return {path.relative_to(EXPERIMENTS).with_suffix("").as_posix(): path for path in paths}
@@ -138,7 +145,7 @@ def _base(path: Path, extends: Node, problems: Problems) -> Path | None:
         problems.add(extends.place, "extends", "name one file, or one shipped experiment")
         return None
     beside = Path(os.path.normpath(path.parent / name))
-    if beside.exists():
+    if _exists(beside):
         return beside
     known = _library()
     if (base := known.get(name.removesuffix(".yaml"))) is None:

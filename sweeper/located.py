@@ -118,13 +118,17 @@ def describe(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return f"the text {value if len(value) <= 60 else value[:60] + '…'!r}"
+            return f"the text {_cut(value)!r}"
         case dict():
             return "a mapping"
         case list() | tuple():
             return "a list"
         case _:
-            return repr(value)
+            return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

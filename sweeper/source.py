@@ -16,6 +16,8 @@ from sweeper.located import Node, Place, Problems, describe
 MAX_BYTES = 2**18
 MAX_DEPTH = 32
 
+_PlaceOf = Callable[[int], Place]  # where a line is, counted from 0
+
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = (  # in the order in which they are tried
     ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
@@ -38,7 +40,7 @@ def read(path: Path, problems: Problems) -> Node:
     """
     source = str(path)
     text = _text(path, problems)
-    node = _parse(text, _Lines(source), problems)
+    node = _parse(text, lambda line: Place(source, line + 1), problems)
     if node is None or node.value is None:
         problems.add(Place(source, 1), "", "the file is empty; see `sweeper list experiments`")
     elif not isinstance(node.value, dict):
@@ -55,7 +57,7 @@ def parse(text: str, place: Place, problems: Problems) -> Node:
 
     Raises `SweeperError` with all noted problems where it is not YAML.
     """
-    return _parse(text, _Option(place.source), problems) or Node(None, place)
+    return _parse(text, lambda _: place, problems) or Node(None, place)
 
 
 def dump(value: Any) -> str:
@@ -76,24 +78,6 @@ def flow(value: Any) -> str:
         [value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=float("inf")
     )
     return text.strip()[1:-1]
-
-
-class _Lines:
-    """Places in a file."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def place(self, line: int) -> Place:
-        """Give the place of a line, counted from 0."""
-        return Place(self.source, line + 1)
-
-
-class _Option(_Lines):
-    """The one place of an option, which has no lines."""
-
-    def place(self, line: int) -> Place:  # noqa: ARG002
-        return Place(self.source)
 
 
 def _text(path: Path, problems: Problems) -> str:
@@ -119,21 +103,21 @@ def _text(path: Path, problems: Problems) -> str:
         raise problems.error() from None
 
 
-def _parse(text: str, lines: _Lines, problems: Problems) -> Node | None:
-    """Read the one document of `text`; none if there is no content."""
+def _parse(text: str, place: _PlaceOf, problems: Problems) -> Node | None:
+    """Read the one document of `text`, whose lines are counted from 0; none if it is empty."""
     try:
         root = _Loader(text).get_single_node()
     except yaml.reader.ReaderError as error:
-        place = lines.place(text.count("\n", 0, error.position))
-        problems.add(place, "", f"the character {chr(error.character)!r} is not allowed in YAML")
+        where = place(text.count("\n", 0, error.position))
+        problems.add(where, "", f"the character {chr(error.character)!r} is not allowed in YAML")
         raise problems.error() from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = lines.place(mark.line if mark else 0)
+        where = place(mark.line if mark else 0)
         why = ", ".join(part for part in (error.context, error.problem) if part)
-        problems.add(place, "", f"not valid YAML: {why}")
+        problems.add(where, "", f"not valid YAML: {why}")
         raise problems.error() from None
-    return None if root is None else _Builder(lines, problems).build(root)
+    return None if root is None else _Builder(place, problems).build(root)
 
 
 class _Loader(yaml.SafeLoader):
@@ -183,12 +167,12 @@ for _name, _pattern, _first in _SCALARS:
 class _Builder:
     """Turns PyYAML's nodes into ours."""
 
-    def __init__(self, lines: _Lines, problems: Problems) -> None:
-        self.lines, self.problems = lines, problems
+    def __init__(self, place: _PlaceOf, problems: Problems) -> None:
+        self.place, self.problems = place, problems
 
     def build(self, node: yaml.Node, path: str = "", line: int | None = None) -> Node:
         """Convert a node; `line` is that of its key."""
-        place = self.lines.place(node.start_mark.line if line is None else line)
+        place = self.place(node.start_mark.line if line is None else line)
         tag = node.tag.removeprefix(_TAG)
         match node:
             case yaml.MappingNode() if tag == "map":
@@ -212,7 +196,7 @@ class _Builder:
         entries: dict[str, Node] = {}
         for key_node, value_node in mapping.value:
             line = key_node.start_mark.line
-            place = self.lines.place(line)
+            place = self.place(line)
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.add(place, path, "a key is text, but here it is a mapping or list")

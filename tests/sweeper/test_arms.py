@@ -376,20 +376,6 @@ def test_arms_that_are_the_same_trial_are_refused() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("arms", "expected"),
-    [
-        (
-            "{}",
-            "x.yaml:7: arms: there are none; name some, or leave `arms` out for a single one",
-        ),
-        ("[a, b]", "x.yaml:7: arms: a mapping was expected, got a list"),
-    ],
-)
-def test_arms_are_a_mapping_of_some(arms: str, expected: str) -> None:
-    assert problems(edit(("search:", f"arms: {arms}\nsearch:"))) == [expected]
-
-
 def test_a_broken_parameter_does_not_make_its_field_missing() -> None:
     assert problems(edit(("low: -0.05, high: 0.9999", "low: 1, high: 0"))) == [
         "x.yaml:10: search.space.objective.lambda: low must be below high; got low=1.0, high=0.0"

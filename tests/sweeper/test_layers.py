@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,11 +67,13 @@ trees = st.recursive(
 documents = st.dictionaries(st.sampled_from("abc"), trees, max_size=3)
 
 
+@hypothesis.settings(deadline=None)
 @given(documents, documents)
 def test_merging_is_a_merge_patch(base: Any, patch: Any) -> None:
     assert apply(base, patch) == rfc_7386(rfc_7386({}, base), patch)
 
 
+@hypothesis.settings(deadline=None)
 @given(documents, documents, documents)
 def test_keeping_nulls_until_the_last_layer_changes_nothing(a: Any, b: Any, c: Any) -> None:
     one, two, three = (Node.of(value, FILE) for value in (a, b, c))
@@ -81,6 +84,7 @@ def test_keeping_nulls_until_the_last_layer_changes_nothing(a: Any, b: Any, c: A
     assert late.plain() == soon.plain() == rfc_7386(rfc_7386(rfc_7386({}, a), b), c)
 
 
+@hypothesis.settings(deadline=None)
 @given(documents)
 def test_merging_is_idempotent_and_has_a_neutral_patch(a: Any) -> None:
     node = Node.of(a, FILE)
@@ -369,6 +373,17 @@ def test_an_unknown_experiment_is_refused(source: str, hint: str, folder: Path) 
         f"there is no file {source!r} and no shipped experiment of that name"
     )
     assert hint in str(error.value)
+
+
+def test_a_path_that_cannot_even_be_looked_up_is_refused_with_the_reason(folder: Path) -> None:
+    write(folder, x=f"extends: {'y' * 300}.yaml")
+
+    with pytest.raises(SweeperError) as error:
+        composed(folder / "x.yaml")
+
+    assert problem_lines(error)[0].endswith(
+        "yyy.yaml: cannot be read (File name too long); make it readable"
+    )
 
 
 def test_bases_are_not_among_the_shipped_experiments() -> None:
