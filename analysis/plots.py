@@ -21,6 +21,7 @@ _COLOURS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one fewer than colours: 56 pairs before a repeat
 _GREY = "0.35"
+_FEW = 3
 _MANY = 2_000  # points beyond which they are a bitmap without bars, also in a vector file
 
 
@@ -30,11 +31,11 @@ def plot_frontier(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") 
     Each label has a colour and a marker; its dominated points are faint. Its frontier is a
     staircase, the border of what its trials dominate: a straight line from point to point would
     promise models that nobody trained. Bars are one Monte Carlo standard error. Where exact
-    values and estimates meet, estimates are hollow. Dashed lines are the lowest possible NLL and the highest
-    possible MI.
+    values and estimates meet, estimates are hollow. Dashed lines are the lowest possible NLL and
+    the highest possible MI.
 
-    The view holds the frontiers. What lies outside it, such as a trial that went far astray, is
-    counted in a corner.
+    The view holds the frontiers, or all points where the frontiers are only one or two of them.
+    What lies outside it, such as a trial that went far astray, is counted in a corner.
     """
     axes.set_xlabel(f"mutual information (nats per {unit})\nhigher is better →")
     # Turned by 90°, this arrow points down.

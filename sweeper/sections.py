@@ -9,10 +9,9 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
 )
 
-from trainables.config import Config
+from trainables.config import Config, Count
 
 
 def _is_name(name: str) -> str:
@@ -38,8 +37,8 @@ class Search(Config):
     """How much is searched: `trials` configurations an arm, each with `seeds` replicates."""
 
     sampler: Sampler = Sampler()
-    trials: PositiveInt
-    seeds: PositiveInt = 1
+    trials: Count
+    seeds: Count = 1
     allowed_failures: NonNegativeInt = 0
 
 

@@ -1,6 +1,11 @@
 """The base of every configuration: frozen values that refuse unknown keys and silent casts."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(gt=0, lt=2**31)]
+"""How many of something: at least one, and no more than a tensor can index."""
 
 
 class Config(BaseModel):

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import nn
 
-from trainables.config import Config
+from trainables.config import Config, Count
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
@@ -37,8 +37,8 @@ class TrainingConfig(Config):
     the Euclidean norm of the whole gradient.
     """
 
-    steps: PositiveInt
-    batch_size: PositiveInt
+    steps: Count
+    batch_size: Count
     learning_rate: PositiveFloat
     optimizer: Optimizer = Adam(name="adam")
     l2: NonNegativeFloat = 0.0

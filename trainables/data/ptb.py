@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Int64
-from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from trainables.config import Count
 from trainables.data.corpus import PAD, Corpus, DataConfig, RemoteFile
 from trainables.data.files import digest, require
 
@@ -54,7 +54,7 @@ class PennTreebank(DataConfig):
     )
 
     name: Literal["ptb"]
-    max_tokens: PositiveInt = 35
+    max_tokens: Count = 35
 
     def load(self, root: Path) -> Corpus:
         """Return int64 sentences `[N, T]`, T the longest of the split after the cut.

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from trainables.config import Config
+from trainables.config import Config, Count
 
 
 class EvaluationConfig(Config):
@@ -17,8 +17,8 @@ class EvaluationConfig(Config):
 
     split: Literal["train", "validation", "test"] = "validation"
     samples: int = Field(default=100, ge=2, description="K, samples of q(z|x) an observation")
-    every: PositiveInt | None = None
-    limit: PositiveInt | None = None
+    every: Count | None = None
+    limit: Count | None = None
     enumerate_up_to: int = Field(
         default=65_536, ge=0, description="exact NLL and MI for at most this many latent states"
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor
 from torch.distributions import (
     Distribution,
@@ -14,14 +14,14 @@ from torch.distributions import (
     OneHotCategorical,
 )
 
-from trainables.config import Config
+from trainables.config import Config, Count
 
 
 class GaussianLatents(Config):
     """Independent Gaussian latents with a standard normal prior; z is `[dimensions]`."""
 
     kind: Literal["gaussian"]
-    dimensions: PositiveInt = 40
+    dimensions: Count = 40
 
     @property
     def n_parameters(self) -> int:
@@ -53,8 +53,8 @@ class CategoricalLatents(Config):
     """Categorical latents, uniform a priori; z is one-hot, `[variables, categories]`."""
 
     kind: Literal["categorical"]
-    variables: PositiveInt = 8
-    categories: int = Field(default=10, ge=2)
+    variables: int = Field(default=8, ge=1, le=10_000)
+    categories: int = Field(default=10, ge=2, le=10_000)
 
     @property
     def n_parameters(self) -> int:

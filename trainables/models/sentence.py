@@ -3,12 +3,12 @@
 from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float, Int
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
-from trainables.config import Config
+from trainables.config import Config, Count
 from trainables.data.corpus import PAD
 from trainables.models.dropout import Dropout
 from trainables.models.latents import Latents
@@ -40,9 +40,9 @@ class SentenceLstmConfig(ModelConfig):
 
     name: Literal["sentence_lstm"]
     latents: Latents
-    embedding: PositiveInt = 128
-    encoder_hidden: PositiveInt = 128
-    decoder_hidden: PositiveInt = 128
+    embedding: Count = 128
+    encoder_hidden: Count = 128
+    decoder_hidden: Count = 128
     dropout: DropoutConfig = DropoutConfig()
 
     def create(self, vocabulary: int) -> "SentenceLstm":

@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from trainables.config import Count
 from trainables.models.latents import Latents
 from trainables.models.model import Model, ModelConfig
 from trainables.models.vocabulary import VocabularySoftmax
@@ -24,8 +24,8 @@ class SymbolMlpConfig(ModelConfig):
 
     name: Literal["symbol_mlp"]
     latents: Latents
-    embedding: PositiveInt = 128
-    hidden: PositiveInt = 128
+    embedding: Count = 128
+    hidden: Count = 128
     join: Literal["sum", "concatenate"] = "concatenate"
 
     def create(self, vocabulary: int) -> "SymbolMlp":

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 from torch import Tensor, nn
 
-from trainables.config import Config
+from trainables.config import Config, Count
 from trainables.estimators import ESTIMATORS, Draw, Estimate, EstimatorName, LatentVariableModel
 from trainables.objectives.objective import ObjectiveConfig, ObjectiveOutput
 
@@ -27,8 +27,8 @@ BASELINE_DECAY = 0.99
 class SplitSamples(Config):
     """Different numbers of samples for the two terms of O; the smaller is part of the larger."""
 
-    log_evidence: PositiveInt
-    kl: PositiveInt
+    log_evidence: Count
+    kl: Count
 
 
 class Moment(NamedTuple):
@@ -44,7 +44,7 @@ class _Micmco(ObjectiveConfig):
     may_split: ClassVar[bool] = True
 
     estimator: EstimatorName
-    samples: PositiveInt | SplitSamples = 1
+    samples: Count | SplitSamples = 1
     baseline: Literal["moving_average", "none"] | None = Field(
         default=None, description="what REINFORCE subtracts from its signal"
     )
