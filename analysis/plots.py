@@ -21,7 +21,7 @@ _COLOURS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one fewer than colours: 56 pairs before a repeat
 _GREY = "0.35"
-_FEW = 3
+_FEW = 3  # frontier points below which they span no view
 _MANY = 2_000  # points beyond which they are a bitmap without bars, also in a vector file
 
 
@@ -96,6 +96,8 @@ def _draw_label(points: pd.DataFrame, axes: Axes, colour: str, marker: str) -> L
 def _set_view(points: pd.DataFrame, axes: Axes) -> None:
     """Show the frontiers, without their points that went far astray, and the limits nearby."""
     frontier = points[points["on_frontier"]]
+    if len(frontier) < _FEW:
+        frontier = points
     lowest = frontier["nll_value"].min()
     above = frontier["nll_value"] - lowest
     near = frontier[above <= 10 * max(above.median(), 0.05 * abs(lowest))]
@@ -214,8 +216,8 @@ def _provenance(frontier: Frontier) -> list[str]:
     shared = points[["nll_shared_error", "mi_shared_error"]].median()
     if shared.notna().all():
         how_to_read.append(
-            f"a subset of the split, which moves all points alike by about ± "
-            f"{shared.iloc[0]:.2g} NLL and ± {shared.iloc[1]:.2g} MI"
+            f"shared by all points: ± {shared.iloc[0]:.2g} NLL and ± {shared.iloc[1]:.2g} MI "
+            "for the subset of the split"
         )
     return [
         " · ".join(f"{name}: {fact}" for name, fact in facts.items() if fact),
