@@ -175,6 +175,8 @@ class _Check:
         message = fault.message
         if fault.kind in _REQUIRED:
             message = f"needs trial.{_dotted(fault.path)}, which {message}"
+        elif len(shared) > 1:
+            message = f"{message} (at {_values(shared)})"
         if fault.kind == "extra_forbidden":
             message = self._lacks(path, [str(step) for step in fault.path], corners[0])
         return Problem(node.place, field, message)
@@ -200,12 +202,13 @@ class _Check:
         if not (shared := _shared(corners) or corners[0]):
             return self._of_trial(fault)
         path = next(iter(shared))
-        at = ", ".join(f"{knob}={value}" for knob, value in shared.items())
         why = (
             f"{_dotted(fault.path)} {fault.message}" if fault.kind in _REQUIRED else fault.message
         )
         return Problem(
-            self.written.entries[path].place, f"search.space.{path}", f"{why} (at {at})"
+            self.written.entries[path].place,
+            f"search.space.{path}",
+            f"{why} (at {_values(shared)})",
         )
 
     def _is_section(self, path: Sequence[str | int]) -> bool:
@@ -221,10 +224,15 @@ class _Check:
             path = path[:-1]
         else:
             owners = ((self.change, f"arms.{self.name}"), (self.trial, "trial"))
-        for owner, prefix in owners:
-            if node := owner.at(*path):
-                return Problem(node.place, _dotted([prefix, *fault.path]), message)
+        for depth in range(len(path), -1, -1):  # the nearest place that is written anywhere
+            for owner, prefix in owners:
+                if node := owner.at(*path[:depth]):
+                    return Problem(node.place, _dotted([prefix, *fault.path]), message)
         return Problem(self.trial.place, _dotted(["trial", *fault.path]), message)
+
+
+def _values(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{knob}={value}" for knob, value in values.items())
 
 
 def _check_names(

@@ -4,14 +4,15 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trainables.config import Config
 from trainables.data import AnyData
+from trainables.data.corpus import DataConfig
 from trainables.evaluation.config import EvaluationConfig
 from trainables.models import AnyModel
-from trainables.objectives import AnyObjective
+from trainables.objectives import AnyObjective, ObjectiveConfig
 from trainables.optimisation import TrainingConfig
 
 
@@ -22,36 +23,32 @@ class TrialConfig(Config):
     it cannot differentiate through.
     """
 
-    data: AnyData
+    # In this order: each validator below compares a section with one before it.
     model: AnyModel
     objective: AnyObjective
+    data: AnyData
     training: TrainingConfig
     evaluation: EvaluationConfig = EvaluationConfig()
 
-    @model_validator(mode="after")
-    def _sections_fit(self) -> "TrialConfig":
-        problems: dict[tuple[str, ...], str] = {}
-        if self.data.kind != self.model.reads:
-            problems["model", "name"] = (
-                f"model {self.model.name!r} reads {self.model.reads}, but data "
-                f"{self.data.name!r} is {self.data.kind}"
+    # Validators of fields, so that they speak even where another section is wrong too.
+    @field_validator("objective")
+    @classmethod
+    def _trains_the_latents(cls, objective: ObjectiveConfig, info: Any) -> ObjectiveConfig:
+        model = info.data.get("model")
+        if model is not None and (why := objective.refuses(model.latents.kind)):
+            raise _mismatch("estimator", why)
+        return objective
+
+    @field_validator("data")
+    @classmethod
+    def _suits_the_model(cls, data: DataConfig, info: Any) -> DataConfig:
+        model = info.data.get("model")
+        if model is not None and data.kind != model.reads:
+            why = (
+                f"data {data.name!r} is {data.kind}, but model {model.name!r} reads {model.reads}"
             )
-        latents = self.model.latents.kind
-        if mismatch := self.objective.refuses(latents):
-            problems["objective", "estimator"] = mismatch
-        if problems:
-            raise ValidationError.from_exception_data(
-                "TrialConfig",
-                [
-                    InitErrorDetails(
-                        type=PydanticCustomError("sections_do_not_fit", "{why}", {"why": why}),
-                        loc=path,
-                        input=None,
-                    )
-                    for path, why in problems.items()
-                ],
-            )
-        return self
+            raise _mismatch("name", why)
+        return data
 
     def resolved(self) -> dict[str, Any]:
         """Give the whole configuration with every default filled in, as plain values."""
@@ -67,3 +64,11 @@ def config_hash(config: TrialConfig, data_sha256: str) -> str:
 def trial_id(config_hash: str, seed: int) -> str:
     """Name a trial after its identity; safe as a file name."""
     return f"{config_hash[:16]}-{seed}"
+
+
+def _mismatch(field: str, why: str) -> ValidationError:
+    """Blame a field of the section at hand for not fitting another section."""
+    error = PydanticCustomError("sections_do_not_fit", "{why}", {"why": why})
+    return ValidationError.from_exception_data(
+        "TrialConfig", [InitErrorDetails(type=error, loc=(field,), input=None)]
+    )

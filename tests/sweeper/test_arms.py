@@ -135,7 +135,7 @@ def test_an_arm_is_a_merge_patch_of_the_trial() -> None:
         ),
         (
             ("samples: 4", "samples: 1"),
-            "x.yaml:5: trial.objective: VIMCO leaves one sample out, so it needs samples >= 2; "
+            "x.yaml:5: trial.objective.samples: VIMCO leaves one sample out, so it needs samples >= 2; "
             "with one sample use estimator: reinforce",
         ),
         (
@@ -145,13 +145,13 @@ def test_an_arm_is_a_merge_patch_of_the_trial() -> None:
         ),
         (
             ("vimco", "stl"),
-            "x.yaml:5: trial.objective: STL is biased for more than one sample (got 4); use "
-            "estimator: dreg, which is its form for many samples, or samples: 1",
+            "x.yaml:5: trial.objective.samples: STL is biased for more than one sample (got 4); "
+            "use estimator: dreg, which is its form for many samples, or samples: 1",
         ),
         (
             ("name: symbols, vocabulary: 16", "name: ptb"),
-            "x.yaml:4: trial.model.name: model 'symbol_mlp' reads symbols, but data 'ptb' is "
-            "sentences",
+            "x.yaml:3: trial.data.name: data 'ptb' is sentences, but model 'symbol_mlp' reads "
+            "symbols",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_values_that_only_clash_together_are_told_as_such() -> None:
     )
 
     assert found == [
-        "x.yaml:12: search.space.objective.estimator: VIMCO leaves one sample out, so it needs "
+        "x.yaml:13: search.space.objective.samples.low: VIMCO leaves one sample out, so it needs "
         "samples >= 2; with one sample use estimator: reinforce "
         "(at objective.estimator=vimco, objective.samples=1)"
     ]
@@ -334,7 +334,7 @@ def test_each_problem_of_several_arms_is_told_once() -> None:
         "x.yaml:4: trial.model.latents.variables: unknown key 'variables'; "
         "known: dimensions, kind (arm e)",
         "x.yaml:6: trial.training.batch_size: must be greater than 0, got 0",
-        "x.yaml:10: arms.c.objective: VIMCO leaves one sample out, so it needs samples >= 2; "
+        "x.yaml:10: arms.c.objective.samples: VIMCO leaves one sample out, so it needs samples >= 2; "
         "with one sample use estimator: reinforce",
         "x.yaml:12: arms.e.training.stepz: unknown key 'stepz'; did you mean 'steps'?",
         "x.yaml:13: arms.f: there is no such arm to remove; an arm without changes is {}",

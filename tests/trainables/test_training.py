@@ -92,10 +92,12 @@ def advance(run: TrainingRun) -> None:
 
 
 def finish(run: TrainingRun) -> TrainingRun:
-    while not run.finished:
+    for _ in range(run.config.training.steps):
         run.train()
         run.evaluate()
-    return run
+        if run.finished:
+            return run
+    raise AssertionError("the run does not end")
 
 
 def untimed(run: TrainingRun) -> list[dict[str, Any]]:

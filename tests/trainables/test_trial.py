@@ -83,8 +83,8 @@ def test_a_model_refuses_data_that_it_cannot_read(
     data: dict[str, str], model: str, kinds: tuple[str, str]
 ) -> None:
     assert problems(changed(data=data, model__name=model)) == {
-        ("model", "name"): (
-            f"model '{model}' reads {kinds[0]}, but data '{data['name']}' is {kinds[1]}"
+        ("data", "name"): (
+            f"data '{data['name']}' is {kinds[1]}, but model '{model}' reads {kinds[0]}"
         )
     }
 
@@ -92,7 +92,7 @@ def test_a_model_refuses_data_that_it_cannot_read(
 def test_sections_that_do_not_fit_are_reported_together() -> None:
     trial = changed(data={"name": "ptb"}, objective__estimator="iwae")
 
-    assert set(problems(trial)) == {("model", "name"), ("objective", "estimator")}
+    assert set(problems(trial)) == {("data", "name"), ("objective", "estimator")}
 
 
 def test_fields_of_several_sections_are_reported_together() -> None:

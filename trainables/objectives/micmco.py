@@ -11,10 +11,10 @@ collapse".
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator
 from torch import Tensor, nn
 
 from trainables.config import Config, Count
@@ -31,6 +31,10 @@ class SplitSamples(Config):
     kl: Count
 
 
+def _largest(samples: int | SplitSamples) -> int:
+    return samples if isinstance(samples, int) else max(samples.log_evidence, samples.kl)
+
+
 class Moment(NamedTuple):
     """One moment of the first K samples: S_alpha, or U where `alpha` is none."""
 
@@ -44,40 +48,43 @@ class _Micmco(ObjectiveConfig):
     may_split: ClassVar[bool] = True
 
     estimator: EstimatorName
-    samples: Count | SplitSamples = 1
+    samples: Count | SplitSamples = Field(default=1, validate_default=True)
     baseline: Literal["moving_average", "none"] | None = Field(
         default=None, description="what REINFORCE subtracts from its signal"
     )
 
-    @model_validator(mode="after")
-    def _is_defined(self) -> "_Micmco":
-        if self.estimator == "vimco" and self.K == 1:
+    @field_validator("samples")
+    @classmethod
+    def _are_defined(cls, samples: int | SplitSamples, info: Any) -> int | SplitSamples:
+        estimator, K = info.data.get("estimator"), _largest(samples)
+        if isinstance(samples, SplitSamples) and not cls.may_split:
+            raise ValueError("this objective has a single term; give one number of samples")
+        if estimator == "vimco" and K == 1:
             raise ValueError(
                 "VIMCO leaves one sample out, so it needs samples >= 2; "
                 "with one sample use estimator: reinforce"
             )
-        if ESTIMATORS[self.estimator].only_one_sample and self.K > 1:
+        if estimator and ESTIMATORS[estimator].only_one_sample and K > 1:
             raise ValueError(
-                f"STL is biased for more than one sample (got {self.K}); "
+                f"STL is biased for more than one sample (got {K}); "
                 "use estimator: dreg, which is its form for many samples, or samples: 1"
             )
-        if self.baseline and self.estimator != "reinforce":
-            raise ValueError(
-                f"estimator {self.estimator} takes no baseline; remove it, or use reinforce"
-            )
-        return self
-
-    @field_validator("samples")
-    @classmethod
-    def _can_split(cls, samples: int | SplitSamples) -> int | SplitSamples:
-        if isinstance(samples, SplitSamples) and not cls.may_split:
-            raise ValueError("this objective has a single term; give one number of samples")
         return samples
+
+    @field_validator("baseline")
+    @classmethod
+    def _belongs_to_reinforce(cls, baseline: str | None, info: Any) -> str | None:
+        estimator = info.data.get("estimator", "reinforce")
+        if baseline and estimator != "reinforce":
+            raise ValueError(
+                f"estimator {estimator} takes no baseline; remove it, or use reinforce"
+            )
+        return baseline
 
     @property
     def K(self) -> int:  # noqa: N802
         """The number of samples to draw."""
-        return max(self.K_log_evidence, self.K_kl)
+        return _largest(self.samples)
 
     @property
     def K_log_evidence(self) -> int:  # noqa: N802
