@@ -135,8 +135,8 @@ def test_an_arm_is_a_merge_patch_of_the_trial() -> None:
         ),
         (
             ("samples: 4", "samples: 1"),
-            "x.yaml:5: trial.objective.samples: VIMCO leaves one sample out, so it needs samples >= 2; "
-            "with one sample use estimator: reinforce",
+            "x.yaml:5: trial.objective.samples: VIMCO leaves one sample out, so it needs "
+            "samples >= 2; with one sample use estimator: reinforce",
         ),
         (
             ("estimator: vimco", "estimator: dreg"),
@@ -334,8 +334,8 @@ def test_each_problem_of_several_arms_is_told_once() -> None:
         "x.yaml:4: trial.model.latents.variables: unknown key 'variables'; "
         "known: dimensions, kind (arm e)",
         "x.yaml:6: trial.training.batch_size: must be greater than 0, got 0",
-        "x.yaml:10: arms.c.objective.samples: VIMCO leaves one sample out, so it needs samples >= 2; "
-        "with one sample use estimator: reinforce",
+        "x.yaml:10: arms.c.objective.samples: VIMCO leaves one sample out, so it needs "
+        "samples >= 2; with one sample use estimator: reinforce",
         "x.yaml:12: arms.e.training.stepz: unknown key 'stepz'; did you mean 'steps'?",
         "x.yaml:13: arms.f: there is no such arm to remove; an arm without changes is {}",
         "x.yaml:14: arms.g: a mapping was expected, got 5",

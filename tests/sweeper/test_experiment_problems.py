@@ -79,8 +79,8 @@ resources: {cpu: all}
         "x.yaml:3: colour: unknown key 'colour'; known: arms, description, extends, frontier, "
         "name, resources, scale, scales, search, trial",
         "x.yaml:5: trial.model.hiden: unknown key 'hiden'; did you mean 'hidden'?",
-        "x.yaml:6: trial.objective.samples: VIMCO leaves one sample out, so it needs samples >= 2; with "
-        "one sample use estimator: reinforce",
+        "x.yaml:6: trial.objective.samples: VIMCO leaves one sample out, so it needs "
+        "samples >= 2; with one sample use estimator: reinforce",
         "x.yaml:7: trial.training.steps: a whole number was expected, got the text 'many'",
         "x.yaml:11: search.space.training.clip_norm: low must be below high; got low=2.0, "
         "high=1.0",

@@ -115,6 +115,16 @@ def test_fields_of_several_sections_are_reported_together() -> None:
     }
 
 
+def test_sections_that_do_not_fit_are_reported_beside_fields_that_are_wrong() -> None:
+    trial = changed(objective__estimator="iwae", training__steps=0, data__vocabulary=0)
+
+    assert set(problems(trial)) == {
+        ("data", "symbols", "vocabulary"),
+        ("objective", "estimator"),
+        ("training", "steps"),
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

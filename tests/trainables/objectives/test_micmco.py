@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -230,12 +230,11 @@ def test_the_loss_keeps_its_digits_beside_a_large_surrogate() -> None:
 
 
 def test_the_metric_is_the_objective_and_carries_no_gradient() -> None:
-    model = EnumeratedCategorical(2)
     config = {"name": "kl", "lambda": 0.4, "estimator": "vimco", "samples": 2}
+    model = EnumeratedCategorical(2)
 
     loss, metrics = objectives.create(config)(model, model.x)
 
-    assert loss.requires_grad
     assert not metrics["objective"].requires_grad
     assert metrics["objective"].item() == -loss.item()
 
@@ -341,6 +340,16 @@ def test_what_is_not_defined_is_refused_with_what_to_do(
     assert message in str(refusal.value)
 
 
+def test_all_that_is_wrong_with_an_objective_is_said_at_once() -> None:
+    config = {"name": "renyi", "estimator": "vimco", "samples": 1, "lambda": 2.0, "alpha": 1.0}
+
+    with pytest.raises(ValidationError) as refusal:
+        objectives.create({**config, "baseline": "none", "gamma": 3})
+
+    fields = {error["loc"][-1] for error in refusal.value.errors()}
+    assert fields == {"samples", "baseline", "lambda", "alpha", "gamma"}
+
+
 @pytest.mark.parametrize("name", ["bound", "power"])
 def test_one_term_has_one_number_of_samples(name: str) -> None:
     config = {"name": name, "estimator": "dreg", "samples": SPLIT_SAMPLES}
@@ -395,6 +404,6 @@ def test_a_whole_number_stands_for_a_float_and_its_alias_is_kept() -> None:
     assert config.model_dump(by_alias=True)["lambda"] == 1.0
 
 
-def test_the_registry_names_are_those_of_the_configurations() -> None:
+def test_objectives_are_registered_under_their_names() -> None:
     for name, config in objectives.OBJECTIVES.items():
-        assert config.model_fields["name"].annotation.__args__ == (name,)
+        assert get_args(config.model_fields["name"].annotation) == (name,)
