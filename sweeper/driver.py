@@ -5,9 +5,11 @@ a fresh Tune run over the same journal and result store.
 """
 
 import logging
+import math
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -119,7 +121,11 @@ def drive(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the rows say what went wrong
     torch.set_num_threads(1)  # a sampler that thinks must not take the trials' cores
     interruption = Interruption()
-    with _ray(experiment, workers) as n_workers, _signals(interruption, listener):
+    with (
+        _signals(interruption, listener),
+        _ray(experiment, workers) as n_workers,
+        _signals(interruption, listener),  # again: Ray has put its own for SIGTERM
+    ):
         searcher = _Searcher(sweep, directory, listener, interruption)
         tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
         with listener.shown(n_workers):
@@ -127,8 +133,12 @@ def drive(
     shutil.rmtree(directory.ray, ignore_errors=True)
     if interruption.error is not None:
         raise interruption.error
+    if interruption.requested:
+        return False
+    for leftover in directory.checkpoints.glob("*.pt*"):
+        leftover.unlink(missing_ok=True)
     store.compact()
-    return not interruption.requested
+    return True
 
 
 class _Searcher(Searcher):
@@ -296,19 +306,23 @@ def _ray(experiment: Experiment, workers: int | None) -> Iterator[int]:
                 "set resources.gpu to 0 or run where there are some"
             )
     n_workers = workers or fit
-    ray.init(
-        address="local",
-        num_cpus=max(1, round(n_workers * cpu + 0.5)),
-        num_gpus=gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=OBJECT_STORE_BYTES,
-    )
+    # Short, because it holds sockets, whose paths may have no more than about 100 characters.
+    scratch = tempfile.mkdtemp(prefix="sweeper-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))  # noqa: S108
     try:
+        ray.init(
+            address="local",
+            num_cpus=math.ceil(n_workers * cpu),
+            num_gpus=gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=scratch,
+        )
         yield n_workers
     finally:
         ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

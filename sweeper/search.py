@@ -6,6 +6,7 @@ it holds is told, what it lacks is trained.
 """
 
 import math
+import os
 import statistics
 import warnings
 from collections import deque
@@ -20,6 +21,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
 from trainables.trial import TrialConfig, config_hash, trial_id
@@ -60,7 +62,7 @@ def resolve_sampler(name: str, n_trials: int) -> str:
 def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSampler:
     """Build the sampler that an experiment names, for `n_trials` of which `n_known` exist."""
     # A sampler that starts again must not propose what it proposed the first time.
-    fresh = seed + 1_000_003 * n_known
+    fresh = (seed + 1_000_003 * n_known) % 2**32
     match resolve_sampler(name, n_trials):
         case "gp":
             return optuna.samplers.GPSampler(seed=fresh)
@@ -69,7 +71,11 @@ def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSam
         case "nsga2":
             return optuna.samplers.NSGAIISampler(seed=fresh)
         case "qmc":  # counts its points in the study, so it goes on by itself
-            return optuna.samplers.QMCSampler(seed=seed, warn_independent_sampling=False)
+            return optuna.samplers.QMCSampler(
+                seed=seed,
+                independent_sampler=optuna.samplers.RandomSampler(seed=fresh),
+                warn_independent_sampling=False,
+            )
         case "random":
             return optuna.samplers.RandomSampler(seed=fresh)
         case _:
@@ -77,41 +83,54 @@ def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSam
 
 
 class ArmStudy:
-    """The study of one arm: what was proposed, what is still to train, what it was told."""
+    """The study of one arm: what was proposed, and what is to be told of it.
+
+    `open` holds the trials of every configuration that this process has not told the study, one
+    for each seed, by the configuration's number.
+    """
 
     def __init__(
         self, experiment: Experiment, arm: str, storage: JournalStorage, data_sha256: str
     ) -> None:
         self.experiment, self.arm, self.data_sha256 = experiment, arm, data_sha256
         search = experiment.search
-        study = optuna.create_study(
+        self.study = optuna.create_study(
             study_name=arm,
             storage=storage,
             directions=["minimize", "maximize"],
             load_if_exists=True,
         )
-        known = study.get_trials(deepcopy=False)
-        study.sampler = create_sampler(
+        known = self.study.get_trials(deepcopy=False)
+        self.study.sampler = create_sampler(
             search.sampler.name, search.sampler.seed, search.trials, len(known)
         )
-        self.study = study
-        self.n_proposed = len(known)
-        self.unfinished = {
-            trial.number: dict(trial.params)
-            for trial in known
-            if trial.state == TrialState.RUNNING
-        }
+        self.open: dict[int, list[Task]] = {}
+        for trial in known:
+            if None not in experiment.arms[arm].space.active(trial.params).values():
+                self.open[trial.number] = self._tasks(trial.number, trial.params)
+            elif trial.state == TrialState.RUNNING:  # a driver was killed while it asked
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        self.n_proposed = len(self.open)
 
     def propose(self) -> int:
         """Ask for another configuration and return its number."""
         trial = self.study.ask()
-        self.unfinished[trial.number] = self.experiment.arms[self.arm].space.suggest(trial)
+        values = self.experiment.arms[self.arm].space.suggest(trial)
+        self.open[trial.number] = self._tasks(trial.number, values)
         self.n_proposed += 1
         return trial.number
 
-    def tasks(self, number: int) -> list[Task]:
-        """List the trials of an unfinished configuration, one for each seed."""
-        values = self.unfinished[number]
+    def tell(self, number: int, outcomes: Sequence[Values | None]) -> None:
+        """Tell the study the mean over seeds, or that some seed diverged or failed."""
+        complete = [outcome for outcome in outcomes if outcome is not None]
+        if len(complete) == len(outcomes):
+            values = [statistics.fmean(axis) for axis in zip(*complete, strict=True)]
+            self.study.tell(number, values, skip_if_finished=True)
+        else:
+            self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        del self.open[number]
+
+    def _tasks(self, number: int, values: Mapping[str, Any]) -> list[Task]:
         config = self.experiment.trial_config(self.arm, values)
         identity = config_hash(config, self.data_sha256)
         return [
@@ -128,22 +147,15 @@ class ArmStudy:
             for seed in range(self.experiment.search.seeds)
         ]
 
-    def tell(self, number: int, outcomes: Sequence[Values | None]) -> None:
-        """Tell the study the mean over seeds, or that some seed diverged or failed."""
-        complete = [outcome for outcome in outcomes if outcome is not None]
-        if len(complete) == len(outcomes):
-            values = [statistics.fmean(axis) for axis in zip(*complete, strict=True)]
-            self.study.tell(number, values, skip_if_finished=True)
-        else:
-            self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-        del self.unfinished[number]
-
 
 class Sweep:
     """All arms of a run, between the journal and the result store.
 
     `next` gives the trials that remain; `finish` records one, in the order that survives a crash
-    at any point: rows, then the study.
+    at any point: rows, then the study. Where a configuration is proposed twice, it is trained once
+    and told twice. The caller holds the run's lock.
+
+    Raises `SweeperError` where the journal is damaged, and `OSError` where it cannot be used.
     """
 
     def __init__(
@@ -154,28 +166,29 @@ class Sweep:
         data_sha256: Mapping[str, str],
     ) -> None:
         self.experiment, self.store = experiment, store
-        storage = JournalStorage(JournalFileBackend(str(journal)))
+        storage = _open(journal)
         self.studies = {
             arm: ArmStudy(experiment, arm, storage, data_sha256[arm]) for arm in experiment.arms
         }
         self.outcomes = _stored_outcomes(store)
         self.queue: deque[Task] = deque()
+        self.given: set[str] = set()  # the trials that are or were in the queue
         for study in self.studies.values():
-            for number in list(study.unfinished):
+            for number in list(study.open):
                 self._enqueue(study, number)
 
     @property
-    def n_trials(self) -> int:
-        """The number of trials the whole run is to have."""
-        search = self.experiment.search
-        return len(self.studies) * search.trials * search.seeds
-
-    @property
     def n_remaining(self) -> int:
-        """The number of trials that are not stored yet."""
+        """The number of trials that are not stored yet, should no configuration come twice."""
         search = self.experiment.search
-        unasked = (max(0, search.trials - study.n_proposed) for study in self.studies.values())
-        return sum(unasked) * search.seeds + len(self.queue)
+        unasked = sum(max(0, search.trials - study.n_proposed) for study in self.studies.values())
+        asked = {
+            task.trial_id
+            for study in self.studies.values()
+            for tasks in study.open.values()
+            for task in tasks
+        }
+        return unasked * search.seeds + len(asked - self.outcomes.keys())
 
     def next(self) -> Task | None:
         """Give a trial to train, or none when all have been given."""
@@ -192,24 +205,43 @@ class Sweep:
         return self.queue.popleft()
 
     def finish(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record the rows of a finished trial; the study hears of it after its last seed."""
+        """Record the rows of a finished trial; its study hears of it after its last seed.
+
+        Raises `SweeperError` where the rows, and `OSError` where the journal cannot be written.
+        """
         self.store.append(rows)
         self.outcomes[task.trial_id] = outcome(rows[-1])
-        self._tell(self.studies[task.arm], task.number)
+        for study in self.studies.values():
+            for number in list(study.open):
+                self._tell(study, number)
 
     def _enqueue(self, study: ArmStudy, number: int) -> None:
-        """Queue what is not stored yet of a configuration."""
-        self.queue.extend(
-            task for task in study.tasks(number) if task.trial_id not in self.outcomes
-        )
+        """Queue what is neither stored nor queued yet of a configuration."""
+        for task in study.open[number]:
+            if task.trial_id not in self.outcomes and task.trial_id not in self.given:
+                self.queue.append(task)
+                self.given.add(task.trial_id)
         self._tell(study, number)
 
     def _tell(self, study: ArmStudy, number: int) -> None:
-        if number not in study.unfinished:
-            return
-        tasks = study.tasks(number)
-        if all(task.trial_id in self.outcomes for task in tasks):
-            study.tell(number, [self.outcomes[task.trial_id] for task in tasks])
+        trials = [task.trial_id for task in study.open[number]]
+        if all(trial in self.outcomes for trial in trials):
+            study.tell(number, [self.outcomes[trial] for trial in trials])
+
+
+def _open(journal: Path) -> JournalStorage:
+    """Open the journal, without what a driver that was killed while it wrote left behind."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.exists():
+        content = journal.read_bytes()
+        os.truncate(journal, content.rfind(b"\n") + 1)
+    try:
+        return JournalStorage(JournalFileBackend(str(journal)))
+    except (ValueError, KeyError) as error:
+        raise SweeperError(
+            f"{journal} is damaged ({error}); move it away and resume the run, "
+            "which keeps every stored trial"
+        ) from None
 
 
 def outcome(row: "Mapping[str, Any] | pd.Series[Any]") -> Values | None:

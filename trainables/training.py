@@ -57,8 +57,9 @@ class TrainingRun:
     def evaluation_due(self) -> bool:
         """Say whether the current step is to be evaluated and has not been."""
         every, steps = self.config.evaluation.every, self.config.training.steps
-        wanted = self.step == steps or (every is not None and self.step and self.step % every == 0)
-        return bool(wanted) and self.step not in [done["step"] for done in self.evaluations]
+        last = self.evaluations[-1]["step"] if self.evaluations else 0
+        wanted = self.step == steps or (every is not None and self.step % every == 0)
+        return wanted and self.step > last
 
     def train(self, seconds: float = float("inf")) -> None:
         """Take steps until an evaluation is due or about `seconds` have passed.

@@ -92,11 +92,11 @@ def advance(run: TrainingRun) -> None:
 
 
 def finish(run: TrainingRun) -> TrainingRun:
-    for _ in range(run.config.training.steps):
-        run.train()
-        run.evaluate()
+    for _ in range(run.config.training.steps + 1):
         if run.finished:
             return run
+        run.train()
+        run.evaluate()
     raise AssertionError("the run does not end")
 
 
