@@ -52,12 +52,14 @@ def trial_rows(
 @cache
 def code_version() -> str:
     """Give the package's version and, in a git checkout, its commit."""
-    here = Path(__file__).parent
+    checkout = Path(__file__).parents[1]
     release = version("sweeper")
+    if not (checkout / ".git").exists():  # installed, perhaps inside somebody else's checkout
+        return release
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
-            cwd=here,
+            cwd=checkout,
             capture_output=True,
             text=True,
             check=True,

@@ -178,17 +178,6 @@ def test_a_run_interrupted_anywhere_continues_to_the_same_bits(name: str, moment
     assert_same_bits(continued, whole)
 
 
-def test_a_run_may_be_interrupted_after_every_step() -> None:
-    run = start(FIRST)
-    while not run.finished:
-        advance(run)
-        state = through_a_file(run.state_dict())
-        run = start(FIRST)
-        run.load_state_dict(state)
-
-    assert_same_bits(run, finish(start(FIRST)))
-
-
 def test_continuing_leaves_the_checkpoint_as_it_was() -> None:
     """One checkpoint in memory may serve several runs, and be kept."""
     run = start(RUNS["symbols, reinforce with its baseline"])
@@ -269,6 +258,18 @@ def test_the_training_loss_is_the_mean_since_the_last_evaluation() -> None:
     for row, since in zip(run.evaluations, (slice(3), slice(3, 6), slice(6, 7)), strict=True):
         assert row["train_loss"] == pytest.approx(sum(losses[since]) / len(losses[since]))
     assert len(losses) == 7
+
+
+def test_steps_are_taken_in_training_mode_whatever_the_mode_was() -> None:
+    run = start(RUNS["sentences, vimco, dropout"])
+    modes: list[bool] = []
+    for module in (run.model.output_dropout, run.objective):
+        module.eval()
+        module.register_forward_hook(lambda module, *_: modes.append(module.training))
+
+    run.train()
+
+    assert modes == [True] * 6
 
 
 def test_each_evaluation_says_what_it_cost() -> None:

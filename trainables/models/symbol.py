@@ -70,7 +70,7 @@ class SymbolMlp(Model):
     ) -> Float[Tensor, "K batch"]:
         """Give ln p(x|z)."""
         features = self.decoder(z)
-        if z.shape[1] < len(x):
+        if z.shape[1] == 1 < len(x):
             return self.softmax.log_probabilities(features[:, 0])[:, x]
         return self.softmax(features, x.expand(z.shape[:2]))
 

@@ -98,6 +98,14 @@ def test_one_z_for_all_observations_is_that_z_repeated(settings: dict[str, Any])
     )
 
 
+@pytest.mark.parametrize("settings", EVERY)
+def test_z_of_other_observations_is_no_z_for_these(settings: dict[str, Any]) -> None:
+    model = make(**settings)
+
+    with pytest.raises(RuntimeError, match="expanded size"):
+        model.log_likelihood(X, draw(model)[:, :2])
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     for settings in EVERY:
         model = make(**settings)
