@@ -168,7 +168,7 @@ class _Searcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.interruption.requested:
-            return None
+            return Searcher.FINISHED
         with self._stopping_on_error():
             task = self.sweep.next()
             if task is None:

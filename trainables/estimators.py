@@ -8,8 +8,7 @@ Each estimator gives two moments of the same samples, `log_evidence` and `recons
 with l_i = ln p(x|z_i). S = S_1 is a lower bound of ln p(x); S_alpha one of
 ln p^alpha(x) = ln E_p(z) p(x|z)^alpha; U estimates the posterior expectation of l. U is the
 derivative of S_alpha at alpha = 1, so the gradients given here for U are the alpha-derivatives of
-those for S_alpha. Melis, György and Blunsom (2022), "Mutual information constraints for
-Monte-Carlo objectives to prevent posterior collapse".
+those for S_alpha. Melis, György and Blunsom (2022), see `objectives.micmco`.
 
 The sample axis comes first, the batch second; everything is in nats.
 """
@@ -64,6 +63,10 @@ class Draw(NamedTuple):
         """Give ln w_alpha again, as a function of z alone."""
         assert self.log_p_x_given_z_path is not None
         return alpha * self.log_p_x_given_z_path + self.log_p_z - self.log_q_z_given_x
+
+    def double(self) -> "Draw":
+        """Give the same in float64, for differences of large and like moments."""
+        return Draw(*(None if field is None else field.double() for field in self))  # type: ignore[arg-type]
 
     def first(self, K: int) -> "Draw":
         """Keep the first K samples."""
@@ -178,7 +181,7 @@ def dreg(draw: Draw, alpha: float) -> Estimate:
     """Importance-weighted bound with doubly reparameterised gradients.
 
     Decoder: sum_i wn_i d ln w_i. Encoder: sum_i wn_i^2 (d ln w_i / dz_i) dz_i, q's parameters cut
-    out of ln w. Tucker et al. (2019), https://arxiv.org/abs/1810.04152, Eq. 8.
+    out of ln w. Tucker et al. (2019), https://arxiv.org/abs/1810.04152.
     """
     log_w = draw.log_w(alpha)
     weight = log_w.detach().softmax(dim=0)
@@ -210,7 +213,7 @@ def reinforce(draw: Draw, alpha: float) -> Estimate:
     """Importance-weighted bound with score-function gradients.
 
     sum_i (S - b) d ln q(z_i|x) + dS at fixed z, b = `draw.baseline` or 0.
-    Williams (1992); Mnih and Rezende (2016), https://arxiv.org/abs/1602.06725, Eq. 5.
+    Williams (1992); Mnih and Rezende (2016), https://arxiv.org/abs/1602.06725.
     """
     return _with_score(log_mean_exp(draw.log_w(alpha)), draw, draw.baseline)
 
@@ -225,7 +228,7 @@ def vimco(draw: Draw, alpha: float) -> Estimate:
 
     sum_i (S - S_-i) d ln q(z_i|x) + dS at fixed z, where S_-i is S with w_i replaced by the
     geometric mean of the others. One sample has no others: then this is `reinforce`.
-    Mnih and Rezende (2016), https://arxiv.org/abs/1602.06725, Eqs. 9 and 10.
+    Mnih and Rezende (2016), https://arxiv.org/abs/1602.06725.
     """
     log_w = draw.log_w(alpha)
     if len(log_w) == 1:
@@ -278,7 +281,8 @@ class Estimator(NamedTuple):
 ESTIMATORS = {
     "elbo": Estimator(draw_paths, elbo, elbo_reconstruction, needs_reparameterisation=True),
     "iwae": Estimator(draw_paths, iwae, iwae_reconstruction, needs_reparameterisation=True),
-    # With q's parameters cut, the one-sample bounds are plain functions of z.
+    # With q's parameters cut, the one-sample bounds are plain functions of z: "sticking the
+    # landing", Roeder, Wu and Duvenaud (2017), https://arxiv.org/abs/1703.09194.
     "stl": Estimator(
         draw_sticking,
         iwae,

@@ -34,7 +34,7 @@ class TrainingConfig(Config):
     """One training run.
 
     `l2` is the coefficient c of a penalty c/2 ||theta||^2 on all parameters. `clip_norm` bounds
-    the Euclidean norm of the whole gradient.
+    the Euclidean norm of the loss's gradient, before that of the penalty is added.
     """
 
     steps: Count

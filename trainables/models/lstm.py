@@ -9,7 +9,7 @@ from trainables.models.dropout import Dropout
 
 
 class Lstm(nn.Module):
-    """One LSTM layer (Hochreiter and Schmidhuber, 1997) from a zero state.
+    """One LSTM layer with forget gates (Gers et al., 2000) from a zero state.
 
     Besides a sequence of inputs it can read inputs that are the same at every step, such as
     latents; their share of the gates is computed once for a sentence.

@@ -1,7 +1,7 @@
 """The softmax over a vocabulary, where almost all the arithmetic of a text model is spent."""
 
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -43,75 +43,97 @@ class VocabularySoftmax(nn.Module):
         return self.logits(features).log_softmax(dim=-1)
 
     def _log_p(self, rows: Tensor, targets: Tensor) -> Tensor:
-        differentiable = torch.is_grad_enabled()
         weight, bias = self.logits.weight, self.logits.bias
-        return _LogSoftmaxAt.apply(rows, weight, bias, targets, differentiable)  # type: ignore[no-untyped-call]
+        differentiable = torch.is_grad_enabled()
+        with torch.no_grad():
+            done = _forward(rows, weight, bias, targets, differentiable)
+        if not differentiable:
+            return done.log_p
+        # Two nodes, so that a gradient of the rows alone leaves out the parameters' product.
+        through_rows = _ThroughRows.apply(rows, done)  # type: ignore[no-untyped-call]
+        return through_rows + _ThroughParameters.apply(weight, bias, rows.detach(), done)  # type: ignore[no-untyped-call]
 
 
-class _LogSoftmaxAt(torch.autograd.Function):
-    """ln softmax(W h + b)[target] with three matrix products and one pass over the logits.
+class _Forward(NamedTuple):
+    """What a pass over rows h of features leaves for the gradients of ln softmax(W h + b)[target].
 
-    The forward pass keeps e = exp(logits - max) and its row sums Z. The gradient needs nothing
-    else: its softmax part is e / Z, and dividing the narrow factor of each product by Z spares
-    passes over the wide e. The row gradients are kept unscaled, so that a second backward pass
-    through the same graph costs no product.
+    With e = exp(logits - highest) and its row sums, the softmax is e / total. Dividing the narrow
+    factor of each product by `total` spares passes over the wide e.
     """
 
+    targets: Tensor
+    highest: Tensor  # of the logits of each row
+    total: Tensor
+    log_p: Tensor
+    slope: Tensor | None  # d log_p / d h
+    e: Tensor | None  # none where it is made again
+
+
+def _forward(
+    rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, differentiable: bool
+) -> _Forward:
+    n_rows, n_tokens = len(rows), len(weight)
+    retain = differentiable and n_rows * n_tokens * rows.element_size() <= RETAINED_BYTES
+    buffer = _borrow(rows, n_rows if retain else min(ROWS, n_rows), n_tokens)
+    highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))
+    slope = torch.empty_like(rows) if differentiable else None
+    for start in range(0, n_rows, ROWS):
+        here = slice(start, start + ROWS)
+        e = buffer[here] if retain else buffer[: len(rows[here])]
+        torch.addmm(bias, rows[here], weight.T, out=e)
+        torch.gather(e, 1, targets[here, None], out=target[here])
+        torch.amax(e, 1, keepdim=True, out=highest[here])
+        e.sub_(highest[here]).exp_()
+        torch.sum(e, 1, keepdim=True, out=total[here])
+        if slope is not None:
+            torch.mm(e, weight, out=slope[here])
+    if slope is not None:
+        slope = weight[targets].sub_(slope.div_(total))
+    log_p = (target - highest - total.log())[:, 0]
+    return _Forward(targets, highest, total, log_p, slope, buffer if retain else None)
+
+
+class _ThroughRows(torch.autograd.Function):
+    """ln p as a function of the rows."""
+
     @staticmethod
-    def forward(
-        ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, differentiable: bool
-    ) -> Tensor:
-        n_rows, n_tokens = len(rows), len(weight)
-        retain = differentiable and n_rows * n_tokens * rows.element_size() <= RETAINED_BYTES
-        buffer = _borrow(rows, n_rows if retain else min(ROWS, n_rows), n_tokens)
-        highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))
-        for start in range(0, n_rows, ROWS):
-            here = slice(start, start + ROWS)
-            e = buffer[here] if retain else buffer[: len(rows[here])]
-            torch.addmm(bias, rows[here], weight.T, out=e)
-            torch.gather(e, 1, targets[here, None], out=target[here])
-            torch.amax(e, 1, keepdim=True, out=highest[here])
-            e.sub_(highest[here]).exp_()
-            torch.sum(e, 1, keepdim=True, out=total[here])
-        if differentiable:
-            ctx.save_for_backward(rows, weight, bias, targets, highest, total)
-            ctx.retained = buffer if retain else None
-            ctx.slope = None
-        return (target - highest - total.log())[:, 0]
+    def forward(ctx: Any, rows: Tensor, done: _Forward) -> Tensor:  # noqa: ARG004
+        ctx.done = done
+        return done.log_p.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        rows, weight, bias, targets, highest, total = ctx.saved_tensors
-        wants_rows, wants_weight, wants_bias = ctx.needs_input_grad[:3]
-        wants_rows &= ctx.slope is None
-        slope = torch.empty_like(rows) if wants_rows else None
-        softmax_rows = rows * (upstream[:, None] / total)
-        softmax_one = upstream / total[:, 0]
-        weight_gradient = torch.zeros_like(weight) if wants_weight else None
-        bias_gradient = torch.zeros_like(bias) if wants_bias else None
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        return ctx.done.slope * upstream[:, None], None
+
+
+class _ThroughParameters(torch.autograd.Function):
+    """Zero, with the gradient of ln p in the weights and biases."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, done: _Forward) -> Tensor:
+        ctx.save_for_backward(weight, bias, rows)
+        ctx.done = done
+        return torch.zeros_like(done.log_p)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        (weight, bias, rows), done = ctx.saved_tensors, ctx.done
+        scale = upstream / done.total[:, 0]
+        scaled = rows * scale[:, None]
+        of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         for start in range(0, len(rows), ROWS):
             here = slice(start, start + ROWS)
-            if ctx.retained is not None:
-                e = ctx.retained[here]
-            elif wants_rows or wants_weight or wants_bias:
-                e = torch.addmm(bias, rows[here], weight.T).sub_(highest[here]).exp_()
+            if done.e is not None:
+                e = done.e[here]
             else:
-                break
-            if slope is not None:
-                torch.mm(e, weight, out=slope[here])
-            if weight_gradient is not None:
-                weight_gradient.addmm_(e.T, softmax_rows[here], alpha=-1)
-            if bias_gradient is not None:
-                bias_gradient.addmv_(e.T, softmax_one[here], alpha=-1)
-        if slope is not None:
-            ctx.slope = weight[targets].sub_(slope.div_(total))
-        if weight_gradient is not None:
-            weight_gradient.index_add_(0, targets, rows * upstream[:, None])
-        if bias_gradient is not None:
-            bias_gradient.index_add_(0, targets, upstream)
-        row_gradient = ctx.slope * upstream[:, None] if ctx.needs_input_grad[0] else None
-        return row_gradient, weight_gradient, bias_gradient, None, None
+                e = torch.addmm(bias, rows[here], weight.T).sub_(done.highest[here]).exp_()
+            of_weight.addmm_(e.T, scaled[here], alpha=-1)
+            of_bias.addmv_(e.T, scale[here], alpha=-1)
+        of_weight.index_add_(0, done.targets, rows * upstream[:, None])
+        of_bias.index_add_(0, done.targets, upstream)
+        return of_weight, of_bias, None, None
 
 
 # The largest buffer so far of each type, and who has it. Half a gigabyte of fresh memory takes as
