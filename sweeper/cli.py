@@ -4,6 +4,7 @@ Each command imports what it needs when it is called: help needs nothing, stored
 without torch, and only a sweep starts Ray.
 """
 
+import io
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +14,12 @@ import typer
 
 from sweeper.errors import SweeperError
 
+TRAINING_PACKAGES = {"filelock", "jaxtyping", "optuna", "ray", "scipy", "torch"}
+
 app = typer.Typer(
     help="Sweep training objectives of latent-variable models; compare their frontiers of "
     "NLL against mutual information.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,34 +47,46 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or dir
 
 
 def main() -> None:
-    """Run the command line; every mistake of the user is one line and exit code 2."""
+    """Run the command line; a mistake of the user is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # descriptions hold more than ASCII
     try:
-        app()
+        sys.exit(app(prog_name="sweeper", standalone_mode=False))
     except SweeperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        problem = str(error)
+    except typer.TyperException as error:  # what was typed is no command
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "sweeper"
+        problem = f"{error.format_message().rstrip('.')}; see `{command} --help`"
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "ray", "optuna", "scipy", "jaxtyping", "filelock"}:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in TRAINING_PACKAGES:
             raise
-        print(
-            f"error: this command trains, and {error.name} is not installed; "
-            "pip install 'sweeper[train]'",
-            file=sys.stderr,
+        problem = (
+            f"this command needs {missing}, which is not installed; pip install 'sweeper[train]'"
         )
-        sys.exit(2)
+    print(f"error: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
-@app.callback(invoke_without_command=True)
-def _version(
-    show: Annotated[
+@app.callback()
+def _root(
+    context: typer.Context,
+    show_version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
 ) -> None:
-    if show:
+    if show_version:
         print(f"sweeper {version('sweeper')}")
         raise typer.Exit
+    _help_without_command(context)
+
+
+def _help_without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -190,7 +205,11 @@ def frontier(
     print(reading.frontier([find_run(name, storage) for name in runs], output=output, per=per))
 
 
-data = typer.Typer(help="List, fetch and verify corpora.", no_args_is_help=True)
+data = typer.Typer(
+    help="List, fetch and verify corpora.",
+    invoke_without_command=True,
+    callback=_help_without_command,
+)
 app.add_typer(data, name="data")
 
 DataNames = Annotated[
@@ -226,7 +245,11 @@ def data_verify(names: DataNames = None) -> None:
 
     text, complete = corpora.verification(names)
     print(text)
-    sys.exit(0 if complete else 2)
+    if not complete:
+        raise SweeperError(
+            "not all files are as published; `sweeper data fetch` gets what is missing, and with "
+            "--force what is wrong"
+        )
 
 
 def _arms(n: int) -> str:

@@ -306,23 +306,49 @@ def _ray(experiment: Experiment, workers: int | None) -> Iterator[int]:
                 "set resources.gpu to 0 or run where there are some"
             )
     n_workers = workers or fit
-    # Short, because it holds sockets, whose paths may have no more than about 100 characters.
-    scratch = tempfile.mkdtemp(prefix="sweeper-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))  # noqa: S108
+    with _scratch() as scratch:
+        try:
+            _start_ray(math.ceil(n_workers * cpu), gpus, scratch)
+            yield n_workers
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Give Ray a directory of its own, and leave nothing of it."""
+    root = os.environ.get("RAY_TMPDIR", "/tmp")  # noqa: S108
+    try:
+        path = tempfile.mkdtemp(prefix="sweeper-", dir=root)
+    except OSError as error:
+        raise _cannot_start(root, error) from None
+    try:
+        yield Path(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _start_ray(cpus: int, gpus: int, scratch: Path) -> None:
     try:
         ray.init(
             address="local",
-            num_cpus=math.ceil(n_workers * cpu),
+            num_cpus=cpus,
             num_gpus=gpus,
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
             object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=scratch,
+            _temp_dir=str(scratch),
         )
-        yield n_workers
-    finally:
-        ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:  # such as too long a path for its sockets
+        raise _cannot_start(scratch.parent, error) from None
+
+
+def _cannot_start(root: str | Path, error: OSError) -> SweeperError:
+    return SweeperError(
+        f"Ray cannot work in {root}: {error.strerror or error}; free space, or set RAY_TMPDIR to "
+        "another directory with a short path"
+    )
 
 
 @contextmanager

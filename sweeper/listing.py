@@ -3,14 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import yaml
-
 from search_spaces.spaces import SPACES
 from sweeper.errors import SweeperError
 from sweeper.layers import compose, shipped
 from sweeper.located import Problems
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, runs_root
+from sweeper.runs import RunDirectory, list_runs
 
 Entries = Mapping[str, str]
 
@@ -80,16 +78,15 @@ def _spaces() -> Entries:
 
 
 def _runs(storage: Path | None) -> Entries:
-    runs = {}
-    for file in sorted(runs_root(storage).glob("*/experiment.yaml")):
-        run = RunDirectory(file.parent)
+    return {run.path.name: _about(run) for run in list_runs(storage)}
+
+
+def _about(run: RunDirectory) -> str:
+    try:
         n_ended = len(ResultStore(run.results).finished())
-        try:
-            about = run.described().get("description", "")
-        except (yaml.YAMLError, AttributeError):
-            about = "damaged experiment.yaml"
-        runs[run.path.name] = f"{n_ended} trials ended; {about}"
-    return runs
+        return f"{n_ended} of {run.n_trials} trials have ended; {run.description}"
+    except SweeperError as error:
+        return str(error)
 
 
 def _first_line(documented: object) -> str:

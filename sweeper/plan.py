@@ -4,7 +4,8 @@ from pathlib import Path
 
 import optuna
 
-from sweeper.experiment import Arm, Experiment
+from sweeper.errors import SweeperError
+from sweeper.experiment import Arm, Experiment, difference, load
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory, runs_root
 from sweeper.search import resolve_sampler
@@ -26,7 +27,7 @@ def describe(experiment: Experiment, storage: Path | None) -> str:
         f"sampler     {resolve_sampler(search.sampler.name, search.trials)}"
         f" (seed {search.sampler.seed}), one study per arm",
         f"resources   {experiment.resources.cpu:g} CPU, {experiment.resources.gpu:g} GPU a trial",
-        f"directory   {directory.path} ({_state(directory)})",
+        f"directory   {directory.path} ({_state(experiment, directory)})",
     ]
     trials = experiment.example_trials()
     for data in dict.fromkeys(trial.data for trial in trials.values()):
@@ -34,6 +35,22 @@ def describe(experiment: Experiment, storage: Path | None) -> str:
     for name, arm in experiment.arms.items():
         lines += ["", f"arm {name}", *_arm(arm)]
     return "\n".join(lines)
+
+
+def refuse_another(experiment: Experiment, directory: RunDirectory) -> None:
+    """Raise `SweeperError` where a run's directory belongs to another experiment, saying how."""
+    try:
+        stored = load(directory.experiment_file)
+    except SweeperError as error:
+        raise SweeperError(
+            f"{directory.path} holds a run that this version cannot read; choose another --name\n"
+            f"{error}"
+        ) from None
+    if changes := difference(stored, experiment):
+        raise SweeperError(
+            f"{directory.path} belongs to another experiment; choose another --name, or undo:\n"
+            + "\n".join(f"  {change}" for change in changes)
+        )
 
 
 def _arm(arm: Arm) -> list[str]:
@@ -58,9 +75,13 @@ def _presence(data: DataConfig) -> str:
     return f"{data.name}: {data_root()} lacks {names}; `sweeper data fetch {data.name}` gets it"
 
 
-def _state(directory: RunDirectory) -> str:
+def _state(experiment: Experiment, directory: RunDirectory) -> str:
     if not directory.exists:
         return "new"
+    try:
+        refuse_another(experiment, directory)
+    except SweeperError:
+        return "belongs to another experiment; choose another --name"
     n_stored = len(ResultStore(directory.results).finished())
     return f"exists, with {n_stored} finished trials"
 

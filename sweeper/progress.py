@@ -36,7 +36,9 @@ class Progress:
     def __init__(self, n_trials: int, stored: pd.DataFrame) -> None:
         self.n_trials, self.n_workers = n_trials, 1
         self.statuses = Counter(stored["status"])
-        self.rows: list[Mapping[str, Any] | pd.Series] = [row for _, row in stored.iterrows()]
+        self.points: dict[str, list[tuple[float, float]]] = {}
+        for _, row in stored.iterrows():
+            self._place(row)
         self.running: dict[str, Running] = {}
         self.durations: list[float] = []
         self.is_stopping = False
@@ -65,7 +67,7 @@ class Progress:
         if now is not None:
             self.durations.append(time.monotonic() - now.since)
         self.statuses[row["status"]] += 1
-        self.rows.append(row)
+        self._place(row)
 
     def stopping(self) -> None:
         """The sweep is to end early."""
@@ -82,12 +84,13 @@ class Progress:
 
     def frontier(self) -> dict[str, list[tuple[float, float]]]:
         """Give each arm's (MI, NLL) frontier so far, by rising MI."""
-        arms: dict[str, list[tuple[float, float]]] = {}
-        for row in self.rows:
-            values = outcome(row)
-            if values is not None:
-                arms.setdefault(row["arm"], []).append((values.mi, values.nll))
-        return {arm: _frontier(points) for arm, points in sorted(arms.items())}
+        return dict(sorted(self.points.items()))
+
+    def _place(self, row: "Mapping[str, Any] | pd.Series[Any]") -> None:
+        values = outcome(row)
+        if values is not None:
+            known = self.points.get(row["arm"], [])
+            self.points[row["arm"]] = _frontier([*known, (values.mi, values.nll)])
 
     @contextmanager
     def shown(self, n_workers: int) -> Iterator[None]:

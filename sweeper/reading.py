@@ -3,6 +3,7 @@
 Needs neither torch nor Ray, so it works wherever results can be read.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,18 +44,16 @@ def frontier(
 
 def status(run: RunDirectory) -> str:
     """Say how far a run is, how its trials ended and why, and what its frontier is so far."""
-    search = run.described()["search"]
-    n_arms = len(run.described()["arms"])
-    planned = n_arms * search["trials"] * search["seeds"]
+    n_trials = run.n_trials
     ended = ResultStore(run.results).read(["arm", "trial_id", "status", "reason"], final_only=True)
     counts = ended["status"].value_counts()
-    state = "running" if run.is_driven() else "finished" if len(ended) >= planned else "stopped"
+    state = "running" if run.is_driven() else "finished" if len(ended) >= n_trials else "stopped"
     lines = [
-        f"{run.path}: {state}; {len(ended)} of {planned} trials have ended"
+        f"{run.path}: {state}; {len(ended)} of {n_trials} trials have ended"
         + "".join(f", {n} {status}" for status, n in counts.items())
     ]
     if state == "stopped":
-        lines.append(f"continue with: sweeper resume {run.path}")
+        lines.append(f"continue with: sweeper resume {shlex.quote(str(run.path))}")
     reasons = ended[ended["status"] != "done"]
     for row in reasons.head(SHOWN_REASONS).itertuples():
         lines.append(f"  {row.arm} {row.trial_id} {row.status}: {row.reason}")

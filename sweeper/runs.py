@@ -1,15 +1,18 @@
 """A run's directory: what lies where, whose it is, and who may write to it now."""
 
+import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
 from sweeper.errors import SweeperError
+from sweeper.located import nearest
 from sweeper.results import RESULTS
 
 RUNS = "runs"
@@ -29,12 +32,21 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.frontier = path / "frontier"
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
+        self._n_distinct = path / "distinct_trials"
         self._lock = path / "driver.lock"
 
     @property
     def exists(self) -> bool:
-        """Say whether there is a run here."""
-        return self.experiment_file.is_file()
+        """Say whether there is a run here.
+
+        Raises `SweeperError` where that cannot be seen.
+        """
+        try:
+            return self.experiment_file.is_file()
+        except OSError as error:
+            raise SweeperError(
+                f"cannot look into {self.path}: {error.strerror}; name another run"
+            ) from None
 
     def create(self, experiment_text: str) -> None:
         """Make the directory of a new run.
@@ -54,26 +66,75 @@ class RunDirectory:
                 "free space or choose another --storage"
             ) from None
 
-    def described(self) -> dict[str, Any]:
-        """Read the resolved experiment as plain data."""
+    @property
+    def description(self) -> str:
+        """What the experiment says of itself.
+
+        Raises `SweeperError` where its file is damaged, as `n_trials` does.
+        """
+        return str(self._described().get("description", ""))
+
+    @property
+    def n_trials(self) -> int:
+        """The number of trials that the whole run has.
+
+        As many as its experiment says, or the fewer that were left when a sweep that proposed
+        some of them twice was finished.
+        """
+        described = self._described()
         try:
-            described: dict[str, Any] = yaml.safe_load(self.experiment_file.read_text("utf-8"))
-        except FileNotFoundError:
+            search = described["search"]
+            planned = int(len(described["arms"]) * search["trials"] * search["seeds"])
+            left = int(self._n_distinct.read_text()) if self._n_distinct.exists() else planned
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise self._damaged(error) from None
+        return min(planned, left)
+
+    def finish(self, n_trials: int) -> None:
+        """Note that all trials have ended, and that they are `n_trials`.
+
+        Raises `SweeperError` where that cannot be written.
+        """
+        if n_trials >= self.n_trials:
+            return
+        try:
+            write_atomically(self._n_distinct, str(n_trials))
+        except OSError as error:
             raise SweeperError(
-                f"{self.path} is not a run: it has no experiment.yaml; "
-                "`sweeper list runs` shows the runs here"
+                f"cannot write {self._n_distinct}: {error.strerror}; free space and resume the run"
             ) from None
+
+    def _described(self) -> dict[str, Any]:
+        try:
+            described = yaml.safe_load(self.experiment_file.read_text("utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise self._damaged(error) from None
+        if not isinstance(described, dict):
+            raise self._damaged("it holds no experiment")
         return described
+
+    def _damaged(self, why: object) -> SweeperError:
+        reason = " ".join(str(why).split())
+        return SweeperError(
+            f"{self.experiment_file} is damaged ({reason}); put back a copy, or move the run away"
+        )
 
     @contextmanager
     def driven(self) -> Iterator[None]:
         """Be the run's only driver; the kernel lets go when the process ends, however it ends.
 
-        Raises `SweeperError` while another process drives the run.
+        Raises `SweeperError` while another process drives the run, and where the directory cannot
+        be written.
         """
-        with self._lock.open("a+", encoding="utf-8") as file:
+        try:
+            file = self._lock.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise SweeperError(
+                f"cannot write {self._lock}: {error.strerror}; make the run writable"
+            ) from None
+        with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(file)
             except BlockingIOError:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
@@ -81,9 +142,10 @@ class RunDirectory:
                     f"{self.path} is being driven by {owner}; wait for it, stop it with Ctrl-C, "
                     "or choose another --name"
                 ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
+            with contextlib.suppress(OSError):  # a full disk; the lock itself is the kernel's
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {os.uname().nodename}")
+                file.flush()
             yield
 
     def is_driven(self) -> bool:
@@ -91,11 +153,19 @@ class RunDirectory:
         try:
             with self._lock.open("r", encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:
+            return False
         return False
+
+
+def _lock(file: TextIO) -> None:
+    for _ in range(20):  # whoever looks at the run holds the lock too, for an instant
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.01)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def runs_root(storage: Path | None = None) -> Path:
@@ -108,17 +178,28 @@ def find_run(run: str, storage: Path | None = None) -> RunDirectory:
 
     Raises `SweeperError` where there is none.
     """
-    for path in (runs_root(storage) / run, Path(run)):
-        if (path / "experiment.yaml").is_file():
-            return RunDirectory(path)
-    raise SweeperError(f"there is no run {run!r} in {runs_root(storage)}; see `sweeper list runs`")
+    root = runs_root(storage)
+    for path in (root / run, Path(run)):
+        if (found := RunDirectory(path)).exists:
+            return found
+    hint = nearest(run, [known.path.name for known in list_runs(storage)])
+    raise SweeperError(f"there is no run {run!r} in {root}{hint}; see `sweeper list runs`")
+
+
+def list_runs(storage: Path | None = None) -> list[RunDirectory]:
+    """Give the runs that there are, by name."""
+    files = sorted(runs_root(storage).glob("*/experiment.yaml"))
+    return [RunDirectory(file.parent) for file in files]
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader sees all of it or none."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -29,7 +29,6 @@ from trainables.trial import TrialConfig, config_hash, trial_id
 GP_TRIALS = 100  # beyond, asking a Gaussian process costs seconds and TPE is as good
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 class Task(NamedTuple):
@@ -63,23 +62,26 @@ def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSam
     """Build the sampler that an experiment names, for `n_trials` of which `n_known` exist."""
     # A sampler that starts again must not propose what it proposed the first time.
     fresh = (seed + 1_000_003 * n_known) % 2**32
-    match resolve_sampler(name, n_trials):
-        case "gp":
-            return optuna.samplers.GPSampler(seed=fresh)
-        case "tpe":
-            return optuna.samplers.TPESampler(seed=fresh, multivariate=True, group=True)
-        case "nsga2":
-            return optuna.samplers.NSGAIISampler(seed=fresh)
-        case "qmc":  # counts its points in the study, so it goes on by itself
-            return optuna.samplers.QMCSampler(
-                seed=seed,
-                independent_sampler=optuna.samplers.RandomSampler(seed=fresh),
-                warn_independent_sampling=False,
-            )
-        case "random":
-            return optuna.samplers.RandomSampler(seed=fresh)
-        case _:
-            raise ValueError(f"unknown sampler {name!r}")
+    samplers = optuna.samplers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match resolve_sampler(name, n_trials):
+            case "gp":
+                return samplers.GPSampler(seed=fresh)
+            case "tpe":
+                return samplers.TPESampler(seed=fresh, multivariate=True, group=True)
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=fresh)
+            case "qmc":  # counts its points in the study, so it goes on by itself
+                return samplers.QMCSampler(
+                    seed=seed,
+                    independent_sampler=samplers.RandomSampler(seed=fresh),
+                    warn_independent_sampling=False,
+                )
+            case "random":
+                return samplers.RandomSampler(seed=fresh)
+            case _:
+                raise ValueError(f"unknown sampler {name!r}")
 
 
 class ArmStudy:
@@ -237,7 +239,7 @@ def _open(journal: Path) -> JournalStorage:
         os.truncate(journal, content.rfind(b"\n") + 1)
     try:
         return JournalStorage(JournalFileBackend(str(journal)))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise SweeperError(
             f"{journal} is damaged ({error}); move it away and resume the run, "
             "which keeps every stored trial"

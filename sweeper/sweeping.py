@@ -1,15 +1,14 @@
 """`run` and `resume`: from a checked experiment to a stored frontier."""
 
+import shlex
 from pathlib import Path
-
-import yaml
 
 from sweeper import experiment as experiments
 from sweeper import reading
 from sweeper.driver import data_checksums, drive
-from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
-from sweeper.progress import progress
+from sweeper.plan import refuse_another
+from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory, runs_root
 
@@ -24,7 +23,7 @@ def run(experiment: Experiment, *, storage: Path | None, workers: int | None) ->
     """
     directory = RunDirectory(runs_root(storage) / experiment.name)
     if directory.exists:
-        _refuse_another(experiment, directory)
+        refuse_another(experiment, directory)
     checksums = data_checksums(experiment)
     if not directory.exists:
         directory.create(experiment.to_yaml())
@@ -42,7 +41,7 @@ def _continue(
 ) -> int:
     with directory.driven():
         stored = ResultStore(directory.results).read(final_only=True)
-        n_trials = len(experiment.arms) * experiment.search.trials * experiment.search.seeds
+        n_trials = directory.n_trials
         if len(stored) < n_trials:
             print(
                 f"{directory.path}: {len(stored)} of {n_trials} trials are done; training the rest"
@@ -50,16 +49,17 @@ def _continue(
         else:
             print(f"{directory.path}: all {n_trials} trials are done")
         display = progress(n_trials, stored)
-        finished = drive(experiment, directory, checksums, display, workers)
-        n_failed = display.statuses["failed"]
+        try:
+            finished = drive(experiment, directory, checksums, display, workers)
+        except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
+            return _interrupted(directory, display)
+        if finished:
+            directory.finish(display.n_finished)
         if display.n_finished:
             print(reading.frontier([directory]))
+    n_failed = display.statuses["failed"]
     if not finished:
-        print(
-            f"interrupted with {display.n_finished} of {n_trials} trials done; "
-            f"continue with: sweeper resume {directory.path}"
-        )
-        return INTERRUPTED
+        return _interrupted(directory, display)
     if n_failed > experiment.search.allowed_failures:
         print(
             f"{n_failed} trials failed, more than search.allowed_failures "
@@ -69,17 +69,9 @@ def _continue(
     return DONE
 
 
-def _refuse_another(experiment: Experiment, directory: RunDirectory) -> None:
-    try:
-        stored = experiments.load(directory.experiment_file)
-    except (SweeperError, yaml.YAMLError) as error:
-        raise SweeperError(
-            f"{directory.path} holds a run that this version cannot read; choose another --name\n"
-            f"{error}"
-        ) from None
-    changes = experiments.difference(stored, experiment)
-    if changes:
-        raise SweeperError(
-            f"{directory.path} belongs to another experiment; choose another --name, or undo:\n"
-            + "\n".join(f"  {change}" for change in changes)
-        )
+def _interrupted(directory: RunDirectory, display: Progress) -> int:
+    print(
+        f"interrupted with {display.n_finished} of {display.n_trials} trials done; "
+        f"continue with: sweeper resume {shlex.quote(str(directory.path))}"
+    )
+    return INTERRUPTED

@@ -1,8 +1,10 @@
 """The Ray Trainable: a thin shell round `TrainingRun`, and the only Ray import of this room."""
 
+import contextlib
 import socket
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,10 +57,9 @@ class LatentVariableTrial(tune.Trainable):
         except DivergedError as error:
             status, reason = "diverged", str(error)
         except Exception as error:  # the sweep goes on, and the row says what happened
-            status, reason = "failed", f"{type(error).__name__}: {error}"
-            log = Path(self.assignment.checkpoint).with_suffix(".log")
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(traceback.format_exc())
+            first_line = str(error).strip().partition("\n")[0]
+            status, reason = "failed", f"{type(error).__name__}: {first_line}"
+            self._log(traceback.format_exc())
         ended = status != "running"
         run = self.training
         return {
@@ -91,15 +92,24 @@ class LatentVariableTrial(tune.Trainable):
         task = self.assignment
         torch.set_num_threads(task.threads)
         config = TrialConfig.model_validate(task.trial)
-        run = TrainingRun(config, task.seed, data_root=Path(task.data_root), device=task.device)
-        checkpoint.load(run, Path(task.checkpoint))
-        self.training = run
-        return run
+        new = partial(
+            TrainingRun, config, task.seed, data_root=Path(task.data_root), device=task.device
+        )
+        self.training = checkpoint.restore(new, Path(task.checkpoint))
+        return self.training
 
     def _save(self) -> None:
         if self.training is not None:
-            checkpoint.save(self.training, Path(self.assignment.checkpoint))
+            # A full disk costs the state, not the trial; the driver tells of it in time.
+            with contextlib.suppress(OSError):
+                checkpoint.save(self.training, Path(self.assignment.checkpoint))
             self.saved_at = time.monotonic()
+
+    def _log(self, text: str) -> None:
+        log = Path(self.assignment.checkpoint).with_suffix(".log")
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(text)
 
     def _device_name(self) -> str:
         if self.assignment.device.startswith("cuda"):

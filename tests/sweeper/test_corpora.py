@@ -1,0 +1,141 @@
+"""Corpora on this machine; how they are fetched is tested in `trainables`."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from sweeper import corpora
+from sweeper.errors import SweeperError
+from trainables.data import DATA
+from trainables.data.corpus import RemoteFile
+from trainables.data.ptb import PennTreebank
+from trainables.data.symbols import Symbols
+
+BODIES = {"train": b"a b c\n" * 1000, "valid": b"a b\n"}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data directory."""
+    monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path) -> Iterator[Path]:
+    """The directory that a server offers the two files of `ptb` from."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    home = tmp_path / "home"
+    home.mkdir()
+    handler = partial(Quiet, directory=str(home))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        files = []
+        for name, body in BODIES.items():
+            (home / name).write_bytes(body)
+            url = f"http://127.0.0.1:{server.server_port}/{name}"
+            sha256 = hashlib.sha256(body).hexdigest()
+            files.append(RemoteFile(f"ptb/{name}.txt", url, len(body), sha256))
+        monkeypatch.setattr(PennTreebank, "files", tuple(files))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield home
+        server.shutdown()
+        thread.join()
+
+
+def test_the_list_tells_what_is_here_and_its_licence(home: Path, data: Path) -> None:
+    first, *lines = corpora.listing().splitlines()
+
+    assert first.startswith(f"data directory: {data} ")
+    assert lines[0].split(maxsplit=1) == ["symbols", "made on the fly"]
+    assert lines[1].split(maxsplit=1) == ["ptb", "0 of 2 files here, 0.0 MB in all"]
+    assert lines[2].strip() == PennTreebank.licence
+    corpora.fetch_all(["ptb"], force=False)
+    assert "2 of 2 files here" in corpora.listing()
+
+
+def test_what_is_fetched_is_told_and_verified(
+    home: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpora.fetch_all(None, force=False)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "symbols: made on the fly, nothing to fetch",
+        f"ptb: {data}/ptb/train.txt",
+        f"ptb: {data}/ptb/valid.txt",
+    ]
+    assert corpora.verification(["ptb"]) == (
+        "ptb: ptb/train.txt: ok\nptb: ptb/valid.txt: ok",
+        True,
+    )
+
+
+def test_the_progress_bar_stays_out_of_the_output(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpora.fetch_all(["ptb"], force=False)
+    captured = capsys.readouterr()
+
+    assert "ptb/train.txt" in captured.err
+    assert len(captured.out.splitlines()) == 2
+
+
+def test_what_is_missing_or_wrong_is_told(home: Path, data: Path) -> None:
+    (data / "ptb").mkdir(parents=True)
+    (data / "ptb/train.txt").write_text("something else")
+
+    assert corpora.verification(None) == (
+        "symbols: made on the fly, nothing to verify\n"
+        "ptb: ptb/train.txt: wrong checksum\nptb: ptb/valid.txt: missing",
+        False,
+    )
+
+
+def test_a_wrong_file_is_replaced_only_when_forced(home: Path, data: Path) -> None:
+    (data / "ptb").mkdir(parents=True)
+    (data / "ptb/train.txt").write_text("something else")
+
+    with pytest.raises(SweeperError, match="--force") as error:
+        corpora.fetch_all(["ptb"], force=False)
+    assert "\n" not in str(error.value)
+    assert (data / "ptb/train.txt").read_text() == "something else"
+    corpora.fetch_all(["ptb"], force=True)
+    assert corpora.verification(["ptb"])[1]
+
+
+def test_a_file_that_its_home_lacks_is_one_line_that_says_what_to_do(
+    home: Path, data: Path
+) -> None:
+    (home / "valid").unlink()
+
+    with pytest.raises(SweeperError, match=r"404 .*put these files below .*ptb/valid\.txt") as e:
+        corpora.fetch_all(["ptb"], force=False)
+    assert "\n" not in str(e.value)
+    assert (data / "ptb/train.txt").read_bytes() == BODIES["train"]
+
+
+@pytest.mark.parametrize("names", [["pbt"], ["ptb", "mnist"], ["../ptb"], [""]])
+def test_an_unknown_data_set_is_refused_before_anything_is_fetched(
+    names: list[str], data: Path
+) -> None:
+    with pytest.raises(SweeperError, match=r"no data set '(pbt|mnist|\.\./ptb|)'; there are symb"):
+        corpora.fetch_all(names, force=False)
+    with pytest.raises(SweeperError, match="there is no data set"):
+        corpora.verification(names)
+    assert not data.exists()
+
+
+def test_without_names_all_data_sets_are_meant() -> None:
+    assert corpora.known(None) == corpora.known([]) == list(DATA)
+    assert corpora.known(["ptb"]) == ["ptb"]
+    assert DATA["symbols"] is Symbols

@@ -1,0 +1,177 @@
+"""What stored results say, from stores that the tests fill."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from sweeper import reading
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory
+from sweeper.search import Task
+from trainables.trial import config_hash, trial_id
+
+MakeExperiment = Callable[..., Experiment]
+MakeRows = Callable[..., list[dict[str, Any]]]
+StoreRun = Callable[..., RunDirectory]
+
+POINT = {"nll": 2.0, "mi": 1.0, "nll_se": 0.01, "mi_se": 0.02, "tokens": 1.0, "ess": 50.0}
+
+
+@pytest.fixture
+def store_run(
+    tmp_path: Path, experiment: MakeExperiment, ended: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> StoreRun:
+    """Stores a run of three trials of which some have ended, by status, with given figures."""
+    monkeypatch.chdir(tmp_path)
+
+    def store(*statuses: str, name: str = "tiny", **figures: Any) -> RunDirectory:
+        tiny = experiment(name=name)
+        run = RunDirectory(Path("runs") / name)
+        run.create(tiny.to_yaml())
+        for number, status in enumerate(statuses):
+            values = {"training.learning_rate": 0.01 + 0.001 * number}
+            config = tiny.trial_config(name, values)
+            identity = config_hash(config, "5a")
+            task = Task(name, number, 0, values, config, "5a", identity, trial_id(identity, 0))
+            point = {**POINT, "nll": 2.0 - 0.1 * number, "mi": 1.0 - 0.1 * number}
+            ResultStore(run.results).append(ended(tiny, task, status, **{**point, **figures}))
+        return run
+
+    return store
+
+
+def test_a_run_that_nothing_has_ended_in_is_stopped(store_run: StoreRun) -> None:
+    assert reading.status(store_run()).splitlines() == [
+        "runs/tiny: stopped; 0 of 3 trials have ended",
+        "continue with: sweeper resume runs/tiny",
+    ]
+
+
+def test_a_run_is_running_while_a_driver_is_at_work(store_run: StoreRun) -> None:
+    run = store_run("done")
+    with run.driven():
+        first, *rest = reading.status(run).splitlines()
+
+    assert first == "runs/tiny: running; 1 of 3 trials have ended, 1 done"
+    assert not any("resume" in line for line in rest)
+
+
+def test_a_run_is_finished_when_all_trials_have_ended_however_they_did(
+    store_run: StoreRun,
+) -> None:
+    lines = reading.status(store_run("done", "failed", "diverged")).splitlines()
+
+    assert lines[0].startswith("runs/tiny: finished; 3 of 3 trials have ended, ")
+    assert {"1 done", "1 failed", "1 diverged"} == set(lines[0].split(", ")[1:])
+    reasons = {line.split(maxsplit=2)[2] for line in lines if line.startswith("  tiny ")}
+    assert reasons == {"diverged: as the test wants it", "failed: as the test wants it"}
+
+
+def test_a_sweep_that_ended_with_fewer_trials_is_finished(store_run: StoreRun) -> None:
+    run = store_run("done", "done")
+    assert reading.status(run).startswith("runs/tiny: stopped; 2 of 3 trials")
+    run.finish(2)
+    assert reading.status(run).startswith("runs/tiny: finished; 2 of 2 trials")
+
+
+def test_many_reasons_are_cut_short(store_run: StoreRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SHOWN_REASONS", 2)
+    lines = reading.status(store_run("failed", "failed", "failed")).splitlines()
+
+    assert len([line for line in lines if "as the test wants it" in line]) == 2
+    assert lines[-1] == "  and 1 more"
+
+
+def test_status_shows_the_frontier_so_far(store_run: StoreRun) -> None:
+    text = reading.status(store_run("done", "diverged"))
+
+    assert "Pareto frontier, nats per observation: 1 of 1 trials" in text
+    assert "2.000 ± 0.010" in text
+    assert "left out: 1 diverged" in text
+
+
+def test_a_damaged_part_is_one_line(store_run: StoreRun) -> None:
+    run = store_run("done")
+    [part] = run.results.iterdir()
+    part.write_bytes(part.read_bytes()[:-10])
+
+    with pytest.raises(SweeperError, match=r"cannot be read .*move it away and resume") as error:
+        reading.status(run)
+    assert "\n" not in str(error.value)
+
+
+def test_a_frontier_is_written_beside_its_run(store_run: StoreRun) -> None:
+    run = store_run("done", "done", "failed")
+    lines = reading.frontier([run]).splitlines()
+
+    names = ["frontier.csv", "frontier.parquet", "frontier.png", "frontier.svg"]
+    assert lines[-4:] == [f"runs/tiny/frontier/{name}" for name in names]
+    assert "left out: 1 failed" in lines
+    points = pd.read_csv("runs/tiny/frontier/frontier.csv")
+    assert sorted(points["nll_value"]) == [1.9, 2.0]
+    pd.testing.assert_frame_equal(
+        points[["nll_value", "mi_value", "trial_id"]],
+        pd.read_parquet("runs/tiny/frontier/frontier.parquet")[
+            ["nll_value", "mi_value", "trial_id"]
+        ],
+        check_dtype=False,
+    )
+
+
+def test_several_runs_share_a_frontier_where_they_are_told_to(
+    store_run: StoreRun, tmp_path: Path
+) -> None:
+    runs = [store_run("done", name="first"), store_run("done", "done", name="second")]
+    with pytest.raises(SweeperError, match="name it by --output"):
+        reading.frontier(runs)
+
+    text = reading.frontier(runs, output=tmp_path / "compared")
+    assert "3 of 3 trials" in text
+    assert sorted(path.name for path in (tmp_path / "compared").iterdir()) == [
+        "frontier.csv",
+        "frontier.parquet",
+        "frontier.png",
+        "frontier.svg",
+    ]
+    assert set(pd.read_csv(tmp_path / "compared/frontier.csv")["run"]) == {"first", "second"}
+
+
+def test_a_frontier_is_per_token_where_observations_have_several(store_run: StoreRun) -> None:
+    run = store_run("done", tokens=4.0)
+
+    assert "nats per token" in reading.frontier([run])
+    assert pd.read_csv("runs/tiny/frontier/frontier.csv")["nll_value"].tolist() == [0.5]
+    assert "nats per observation" in reading.frontier([run], per="observation")
+    assert pd.read_csv("runs/tiny/frontier/frontier.csv")["nll_value"].tolist() == [2.0]
+
+
+def test_an_unknown_unit_is_refused(store_run: StoreRun) -> None:
+    with pytest.raises(SweeperError, match="--per takes observation or token; got 'word'"):
+        reading.frontier([store_run("done")], per="word")
+
+
+def test_a_run_without_rows_has_no_frontier(store_run: StoreRun) -> None:
+    with pytest.raises(SweeperError, match="runs/tiny: no trial has ended yet"):
+        reading.frontier([store_run()])
+
+
+def test_where_no_trial_is_done_there_is_nothing_to_draw(store_run: StoreRun) -> None:
+    text = reading.frontier([store_run("failed", "diverged")])
+
+    assert text.splitlines()[0] == "Pareto frontier, nats per observation: 0 of 0 trials"
+    assert "left out: 1 failed" in text
+    assert text.endswith("nothing to draw")
+    assert not Path("runs/tiny/frontier").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(store_run: StoreRun, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(SweeperError, match=r"cannot write .*file: .*choose another --output"):
+        reading.frontier([store_run("done")], output=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -1,0 +1,213 @@
+"""Ray's view of a training run, called as Ray calls it but without Ray running."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from trainables import checkpoint, trainable
+from trainables.trainable import Assignment, LatentVariableTrial
+from trainables.training import TrainingRun
+from trainables.trial import TrialConfig
+
+TRIAL: dict[str, Any] = {
+    "data": {"name": "symbols", "vocabulary": 8},
+    "model": {
+        "name": "symbol_mlp",
+        "embedding": 2,
+        "hidden": 3,
+        "latents": {"kind": "categorical", "variables": 2, "categories": 2},
+    },
+    "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
+    "training": {"steps": 6, "batch_size": 3, "learning_rate": 0.1},
+    "evaluation": {"samples": 2, "every": 2},
+}
+# One layer of 256 TB, more than any process can address.
+TOO_LARGE = {"model": {"embedding": 1, "hidden": 2**23}}
+TIMINGS = {"train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"}
+
+Assign = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def assign(tmp_path: Path) -> Assign:
+    """Makes an assignment of a trial with changed sections; what else changes is by keyword."""
+
+    def make(sections: dict[str, dict[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:
+        trial = {name: {**TRIAL[name], **(sections or {}).get(name, {})} for name in TRIAL}
+        path = tmp_path / "checkpoints" / "t-0.pt"
+        assignment = Assignment(trial, 0, data_root=str(tmp_path), checkpoint=str(path))
+        return assignment._replace(**changes)._asdict()
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_ray() -> Iterator[None]:
+    yield
+    assert not ray.is_initialized()
+
+
+def begun(assignment: dict[str, Any]) -> LatentVariableTrial:
+    trial = LatentVariableTrial.__new__(LatentVariableTrial)  # Ray's constructor wants its workers
+    trial.setup(assignment)
+    return trial
+
+
+def reports(trial: LatentVariableTrial) -> list[dict[str, Any]]:
+    """Step until the trial has ended."""
+    seen = []
+    for _ in range(100):
+        seen.append(trial.step())
+        if seen[-1]["done"]:
+            return seen
+    raise AssertionError("the trial does not end")
+
+
+def metrics(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows]
+
+
+def uninterrupted(seed: int = 0) -> list[dict[str, Any]]:
+    config = TrialConfig.model_validate(TRIAL)
+    run = TrainingRun(config, seed, data_root=Path("/nonexistent"))
+    while not run.finished:
+        run.train()
+        run.evaluate()
+    return metrics(run.evaluations)
+
+
+def test_a_trial_reports_until_it_is_done_and_then_everything_it_measured(assign: Assign) -> None:
+    *earlier, last = reports(begun(assign()))
+
+    assert {report["status"] for report in earlier} == {"running"}
+    assert all(report["evaluations"] == [] for report in earlier)
+    assert (last["status"], last["reason"], last["step"]) == ("done", None, 6)
+    assert metrics(last["evaluations"]) == uninterrupted()
+    assert last["cost"][0]["train_seconds"] > 0
+    assert last["device"] == "cpu"
+    assert last["host"]
+
+
+def test_a_process_takes_one_trial_after_another(assign: Assign) -> None:
+    trial = begun(assign())
+    reports(trial)
+
+    assert trial.reset_config(assign(seed=1))
+    assert metrics(reports(trial)[-1]["evaluations"]) == uninterrupted(seed=1)
+
+
+def test_a_trial_that_is_stopped_continues_to_the_same_bits(assign: Assign) -> None:
+    stopped = begun(assign())
+    for _ in range(3):
+        stopped.step()
+    stopped.cleanup()
+
+    continued = reports(begun(assign()))
+    assert len(continued) < len(reports(begun(assign(checkpoint="/nonexistent"))))
+    assert metrics(continued[-1]["evaluations"]) == uninterrupted()
+
+
+def test_a_trial_that_ended_or_never_began_leaves_no_state(assign: Assign, tmp_path: Path) -> None:
+    begun(assign()).cleanup()
+    ended = begun(assign())
+    reports(ended)
+    ended.cleanup()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_trial_saves_its_state_as_it_goes(assign: Assign, tmp_path: Path) -> None:
+    trial = begun(assign(checkpoint_seconds=0.0))
+    trial.step()
+
+    path = tmp_path / "checkpoints" / "t-0.pt"
+    assert checkpoint.restore(fresh, path).step == 2
+
+
+def test_a_trial_saves_its_state_before_a_long_evaluation(
+    assign: Assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainable, "WORTH_SAVING_SECONDS", 0.0)
+    trial = begun(assign())
+    trial.step()
+    assert list(tmp_path.iterdir()) == []
+    trial.step()
+
+    path = tmp_path / "checkpoints" / "t-0.pt"
+    saved = checkpoint.restore(fresh, path)
+    assert saved.step == 2
+    assert saved.evaluation_due
+
+
+def fresh() -> TrainingRun:
+    return TrainingRun(TrialConfig.model_validate(TRIAL), 0, data_root=Path("/nonexistent"))
+
+
+def test_a_loss_that_is_not_finite_ends_a_trial_as_diverged(assign: Assign) -> None:
+    optimizer = {"optimizer": {"name": "sgd"}, "learning_rate": 1e38}
+    last = reports(begun(assign({"training": optimizer})))[-1]
+
+    assert last["status"] == "diverged"
+    assert last["reason"].startswith("the training loss is not finite at step ")
+
+
+def test_an_error_ends_a_trial_as_failed_and_leaves_its_traceback(
+    assign: Assign, tmp_path: Path
+) -> None:
+    last = reports(begun(assign(TOO_LARGE)))[-1]
+
+    assert last["status"] == "failed"
+    assert last["reason"].startswith("RuntimeError: ")
+    assert "\n" not in last["reason"]
+    assert (last["step"], last["evaluations"]) == (0, [])
+    log = tmp_path / "checkpoints" / "t-0.log"
+    assert log.read_text().startswith("Traceback (most recent call last)")
+
+
+def test_a_reason_is_one_line(assign: Assign, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(run: TrainingRun, seconds: float) -> None:
+        raise LookupError("\nfirst line\nsecond line")
+
+    monkeypatch.setattr(TrainingRun, "train", train)
+    assert begun(assign()).step()["reason"] == "LookupError: first line"
+
+
+def test_a_process_that_has_seen_an_error_can_take_another_trial(assign: Assign) -> None:
+    trial = begun(assign(TOO_LARGE))
+    reports(trial)
+    trial.reset_config(assign())
+
+    assert metrics(reports(trial)[-1]["evaluations"]) == uninterrupted()
+
+
+def test_missing_data_ends_a_trial_as_failed_with_what_to_do(assign: Assign) -> None:
+    assignment = assign()
+    model = {"name": "sentence_lstm", "latents": TRIAL["model"]["latents"]}
+    trial = {**TRIAL, "data": {"name": "ptb"}, "model": model}
+    last = reports(begun({**assignment, "trial": trial}))[-1]
+
+    assert last["status"] == "failed"
+    assert "sweeper data fetch ptb" in last["reason"]
+
+
+def test_a_full_disk_costs_a_trial_its_state_and_nothing_else(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: TrainingRun, path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    trial = begun(assign(checkpoint_seconds=0.0))
+
+    assert metrics(reports(trial)[-1]["evaluations"]) == uninterrupted()
+
+
+def test_a_place_that_cannot_be_written_does_not_hide_why_a_trial_failed(assign: Assign) -> None:
+    assignment = assign(TOO_LARGE, checkpoint="/dev/null/t-0.pt")
+
+    assert reports(begun(assignment))[-1]["reason"].startswith("RuntimeError: ")
