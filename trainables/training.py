@@ -64,12 +64,12 @@ class TrainingRun:
     def train(self, seconds: float = float("inf")) -> None:
         """Take steps until an evaluation is due or about `seconds` have passed.
 
-        Raises `DivergedError` when the loss is no longer finite.
+        Raises `DivergedError` when the loss is no longer finite, or can no longer be computed.
         """
         start = time.perf_counter()
         self.model.train()
         self.objective.train()
-        with self._own_randomness():
+        with self._own_randomness(), self._telling_divergence():
             while not self.evaluation_due and not self.finished:
                 self._take_step()
                 if self.device.type == "cpu" or self.step % 50 == 0 or self.evaluation_due:
@@ -82,10 +82,11 @@ class TrainingRun:
     def evaluate(self) -> Metrics:
         """Measure the model as it is, and remember the result.
 
-        Raises `DivergedError` when NLL or MI is not finite.
+        Raises `DivergedError` when NLL or MI is not finite, or cannot be computed.
         """
         start = time.perf_counter()
-        metrics = evaluate(self.model, self.corpus, self.config.evaluation, self.seed)
+        with self._telling_divergence():
+            metrics = evaluate(self.model, self.corpus, self.config.evaluation, self.seed)
         self._synchronise()
         self.eval_seconds += time.perf_counter() - start
         for name in ("nll", "mi"):
@@ -165,6 +166,19 @@ class TrainingRun:
     def _synchronise(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+    @contextmanager
+    def _telling_divergence(self) -> Iterator[None]:
+        """Tell sampling that failed for parameters gone astray from any other failure."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            largest = torch.stack([p.detach().abs().max() for p in self._parameters]).max().item()
+            if largest < torch.finfo(torch.float32).max ** 0.5:  # products of these are finite
+                raise
+            raise DivergedError(
+                f"parameters as large as {largest:.3g} at step {self.step}"
+            ) from error
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:

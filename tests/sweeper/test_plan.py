@@ -102,7 +102,7 @@ def test_a_plan_tells_of_a_run_that_would_refuse_it(
     assert "(belongs to another experiment; choose another --name)" in plan.describe(
         other, tmp_path
     )
-    with pytest.raises(SweeperError, match="belongs to another experiment; .* or undo:") as error:
+    with pytest.raises(SweeperError, match=r"belongs to another experiment; .* or undo:") as error:
         plan.refuse_another(other, run)
     assert str(error.value).splitlines()[1:] == [
         "  search.trials: 3 -> 4",

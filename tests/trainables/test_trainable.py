@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 
 from trainables import checkpoint, trainable
 from trainables.trainable import Assignment, LatentVariableTrial
@@ -154,6 +155,25 @@ def test_a_loss_that_is_not_finite_ends_a_trial_as_diverged(assign: Assign) -> N
 
     assert last["status"] == "diverged"
     assert last["reason"].startswith("the training loss is not finite at step ")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), 1e38])
+def test_parameters_that_a_sample_cannot_be_drawn_with_end_a_trial_as_diverged(
+    assign: Assign, value: float
+) -> None:
+    trial = begun(assign())
+    trial.step()
+    assert trial.training is not None
+    with torch.no_grad():
+        for parameter in trial.training.model.parameters():
+            parameter.fill_(value)
+    last = reports(trial)[-1]
+
+    assert last["status"] == "diverged"
+    assert last["reason"] in (
+        f"parameters as large as {abs(value):.3g} at step 2",
+        "the training loss is not finite at step 3",
+    )
 
 
 def test_an_error_ends_a_trial_as_failed_and_leaves_its_traceback(

@@ -1,0 +1,265 @@
+"""What stands between a sweep and Ray, without starting Ray; `test_end_to_end.py` does that."""
+
+import errno
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from optuna.storages.journal import JournalFileBackend
+from ray.tune.search import Searcher
+
+from sweeper import driver
+from sweeper.driver import Interruption, data_checksums, drive
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment, load
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory
+from sweeper.search import Sweep, Task
+from trainables.trainable import Assignment
+from trainables.trial import TrialConfig
+
+MakeExperiment = Callable[..., Experiment]
+EVALUATION = {"step": 4, "nll": 2.0, "mi": 1.0}
+DONE = {"status": "done", "step": 4, "evaluations": [EVALUATION], "cost": [{}]}
+
+
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    @contextmanager
+    def shown(self, n_workers: int) -> Iterator[None]:
+        yield
+
+    def started(self, task: Task) -> None:
+        self.calls.append(("started", task.trial_id))
+
+    def reported(self, task: Task, report: Mapping[str, Any]) -> None:
+        self.calls.append(("reported", task.trial_id))
+
+    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+        self.calls.append((row["status"], task.trial_id))
+
+    def stopping(self) -> None:
+        self.calls.append(("stopping", ""))
+
+
+class Tune:
+    """A searcher and what is round it; the tests play Ray Tune."""
+
+    def __init__(self, experiment: Experiment, path: Path) -> None:
+        self.directory = RunDirectory(path)
+        self.directory.create(experiment.to_yaml())
+        self.store = ResultStore(self.directory.results)
+        sweep = Sweep(experiment, self.directory.journal, self.store, {"tiny": "5a"})
+        self.told, self.interruption = Told(), Interruption()
+        self.searcher = driver._Searcher(sweep, self.directory, self.told, self.interruption)
+
+    def statuses(self) -> list[str]:
+        return list(self.store.read(final_only=True)["status"])
+
+
+@pytest.fixture
+def tune(experiment: MakeExperiment, tmp_path: Path) -> Tune:
+    return Tune(experiment(search={"trials": 2}), tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def _no_ray() -> Iterator[None]:
+    yield
+    assert not ray.is_initialized()
+
+
+def full(*args: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_worker_is_told_all_it_needs(
+    tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPER_DATA_DIR", "data")
+    monkeypatch.chdir(tmp_path)
+    suggested = tune.searcher.suggest("a")
+    assert isinstance(suggested, dict)
+    assignment = Assignment(**suggested)
+
+    TrialConfig.model_validate(assignment.trial)
+    assert (assignment.seed, assignment.device, assignment.threads) == (0, "cpu", 1)
+    assert assignment.data_root == str(tmp_path / "data")
+    assert Path(assignment.checkpoint).parent == tune.directory.checkpoints
+    pickle.dumps(suggested)  # it goes to another process
+
+
+def test_a_finished_trial_is_stored_told_and_needs_its_state_no_more(tune: Tune) -> None:
+    suggested = tune.searcher.suggest("a")
+    assert isinstance(suggested, dict)
+    state = Path(suggested["checkpoint"])
+    state.parent.mkdir()
+    state.touch()
+    tune.searcher.on_trial_result("a", {"status": "running", "step": 2, "train_loss": 1.0})
+    tune.searcher.on_trial_complete("a", DONE)
+
+    assert [call for call, _ in tune.told.calls] == ["started", "reported", "done"]
+    assert tune.statuses() == ["done"]
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_trial_that_did_not_end_well_is_stored_with_its_reason(tune: Tune, status: str) -> None:
+    tune.searcher.suggest("a")
+    tune.searcher.on_trial_complete("a", {**DONE, "status": status, "reason": "why"})
+
+    assert tune.store.read(final_only=True)["reason"].tolist() == ["why"]
+    assert tune.statuses() == [status]
+    assert isinstance(tune.searcher.suggest("b"), dict)
+
+
+@pytest.mark.parametrize("report", [None, {"status": "running", "step": 2, "train_loss": 1.0}])
+def test_a_trial_whose_worker_died_too_often_has_failed(
+    tune: Tune, report: dict[str, Any] | None
+) -> None:
+    tune.searcher.suggest("a")
+    if report:
+        tune.searcher.on_trial_result("a", report)
+    tune.searcher.on_trial_complete("a", error=True)
+
+    [row] = tune.store.read(final_only=True).to_dict("records")
+    assert row["status"] == "failed"
+    assert row["reason"].startswith("the worker process was lost 3 times, perhaps for lack of mem")
+    assert row["step"] == (2 if report else 0)
+
+
+def test_a_trial_that_is_stopped_stays_open(tune: Tune) -> None:
+    tune.searcher.suggest("a")
+    tune.searcher.on_trial_complete("a", {"status": "running", "step": 2})
+
+    assert tune.statuses() == []
+    assert tune.searcher.sweep.n_remaining == 2
+
+
+def test_a_sweep_ends_when_all_trials_are_given_out(tune: Tune) -> None:
+    assert isinstance(tune.searcher.suggest("a"), dict)
+    assert isinstance(tune.searcher.suggest("b"), dict)
+    assert tune.searcher.suggest("c") == Searcher.FINISHED
+
+
+def test_an_interrupted_sweep_gives_out_no_more_trials(tune: Tune) -> None:
+    tune.interruption.requested = True
+
+    assert tune.searcher.suggest("a") == Searcher.FINISHED
+    assert tune.told.calls == []
+
+
+def test_results_that_cannot_be_stored_stop_the_sweep_with_one_line(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tune.searcher.suggest("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        tune.searcher.on_trial_complete("a", DONE)
+
+    assert tune.interruption.requested
+    assert "No space left on device" in str(tune.interruption.error)
+    assert "\n" not in str(tune.interruption.error)
+    assert tune.searcher.suggest("b") == Searcher.FINISHED
+    assert tune.statuses() == []
+    assert "done" not in dict(tune.told.calls)
+
+
+def test_a_journal_that_cannot_be_written_stops_the_sweep_with_one_line(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JournalFileBackend, "append_logs", full)
+
+    assert tune.searcher.suggest("a") is None
+    assert tune.interruption.requested
+    assert str(tune.interruption.error) == (
+        f"cannot write below {tune.directory.path}: No space left on device; "
+        "mend it and resume the run"
+    )
+
+
+def test_ray_keeps_nothing_of_a_sweep(tune: Tune) -> None:
+    tune.searcher.suggest("a")
+
+    assert pickle.loads(pickle.dumps(tune.searcher)).__dict__ == {}
+
+
+def test_a_first_signal_ends_the_sweep_in_good_order_and_a_second_at_once() -> None:
+    told, interruption = Told(), Interruption()
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with driver._signals(interruption, told):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.requested
+        assert told.calls == [("stopping", "")]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_missing_data_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path))
+
+    with pytest.raises(SweeperError, match=r"lacks ptb/ptb\.train\.txt") as error:
+        data_checksums(load("ptb_vimco_renyi.yaml"))
+    assert "\n" not in str(error.value)
+
+
+def test_every_arm_has_the_checksum_of_its_data(experiment: MakeExperiment) -> None:
+    arms = {"eight": {}, "nine": {"data": {"vocabulary": 9}}}
+    checksums = data_checksums(experiment(arms=arms))
+
+    assert checksums.keys() == arms.keys()
+    assert checksums["eight"] != checksums["nine"]
+
+
+def prepared(experiment: Experiment, path: Path) -> RunDirectory:
+    directory = RunDirectory(path)
+    directory.create(experiment.to_yaml())
+    return directory
+
+
+@pytest.mark.skipif(driver.torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_told_before_ray_starts(
+    experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    tiny = experiment(resources={"gpu": 1})
+    with pytest.raises(SweeperError, match=r"resources\.gpu is 1 but this machine has 0 usable"):
+        drive(tiny, prepared(tiny, tmp_path / "run"), {"tiny": "5a"}, Told())
+
+
+def test_a_place_that_ray_cannot_use_is_one_line(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = experiment()
+    directory = prepared(tiny, tmp_path / "run")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "none"))
+    with pytest.raises(SweeperError, match=r"Ray cannot work in .*none: No such file") as error:
+        drive(tiny, directory, {"tiny": "5a"}, Told())
+    assert "\n" not in str(error.value)
+
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(deep))
+    with pytest.raises(SweeperError, match="set RAY_TMPDIR to another directory with a short"):
+        drive(tiny, directory, {"tiny": "5a"}, Told())
+    assert list(deep.iterdir()) == []
+
+
+def test_a_journal_that_cannot_be_opened_is_one_line(
+    experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    tiny = experiment()
+    directory = prepared(tiny, tmp_path / "run")
+    directory.journal.mkdir()
+
+    with pytest.raises(SweeperError, match=r"cannot write .*study\.journal: Is a directory"):
+        drive(tiny, directory, {"tiny": "5a"}, Told())
