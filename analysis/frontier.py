@@ -15,6 +15,7 @@ Unit = Literal["observation", "token"]
 
 _MEASURED = (
     *("nll", "nll_se", "nll_sampling_se", "mi", "mi_se", "mi_sampling_se"),
+    *("nll_per_token_sampling_se", "mi_per_token_sampling_se"),
     *("nll_exact", "mi_exact", "nll_floor", "mi_ceiling", "tokens", "ess"),
 )
 # What `frontier_points` needs of the stored rows. `run` and the swept knobs may come along.
@@ -116,7 +117,8 @@ def _with_values(done: pd.DataFrame, unit: Unit) -> pd.DataFrame:
         value = number[f"{name}_exact"].where(exact, number[name])
         values[f"{name}_value"] = value * scale
         values[f"{name}_error"] = number[f"{name}_se"].where(~exact, 0.0) * scale
-        values[f"{name}_shared_error"] = number[f"{name}_sampling_se"] * scale
+        per = "" if unit == "observation" else "_per_token"
+        values[f"{name}_shared_error"] = number[f"{name}{per}_sampling_se"]
     values["floor"] = number["nll_floor"] * scale
     values["ceiling"] = number["mi_ceiling"] * scale
     return done.assign(**values, exact=exact)
@@ -140,6 +142,10 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
     if estimated["samples"].nunique() > 1:
         values = estimated["samples"].unique()
         warnings.append(f"estimates with different K do not compare: {_listed(values)}")
+    if points["seed"].nunique() > 1:
+        warnings.append(
+            "every seed is a point of its own, so the frontier favours the luckiest replicates"
+        )
     if 0 < len(estimated) < len(points):
         warnings.append(
             f"exact points: {len(points) - len(estimated)}, estimated: {len(estimated)} "

@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,16 +129,27 @@ def drive(
         searcher = _Searcher(sweep, directory, listener, interruption)
         tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
         with listener.shown(n_workers):
-            tuner.fit()
+            try:
+                tuner.fit()
+            except Exception:
+                if interruption.error is None:  # else that is where it began
+                    raise
     shutil.rmtree(directory.ray, ignore_errors=True)
     if interruption.error is not None:
         raise interruption.error
     if interruption.requested:
         return False
-    for leftover in directory.checkpoints.glob("*.pt*"):
-        leftover.unlink(missing_ok=True)
+    _tidy(directory.checkpoints)
     store.compact()
     return True
+
+
+def _tidy(checkpoints: Path) -> None:
+    """Remove the states that nobody needs any more, but not the logs of trials that failed."""
+    for state in checkpoints.glob("*.pt*"):
+        state.unlink(missing_ok=True)
+    with suppress(OSError):
+        checkpoints.rmdir()
 
 
 class _Searcher(Searcher):
@@ -291,21 +302,32 @@ def _tuner(
     )
 
 
+def fitting_trials(experiment: Experiment) -> int:
+    """Say how many trials this machine can train at a time.
+
+    Raises `SweeperError` where it has not the GPUs for one.
+    """
+    cpu, gpu = experiment.resources.cpu, experiment.resources.gpu
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    fit = max(1, int((cores or 1) / cpu))
+    if not gpu:
+        return fit
+    gpus = torch.cuda.device_count()
+    if gpus < gpu:
+        raise SweeperError(
+            f"resources.gpu is {gpu:g} but this machine has {gpus} usable GPUs; "
+            "set resources.gpu to 0 or run where there are some"
+        )
+    return min(fit, int(gpus / gpu))
+
+
 @contextmanager
 def _ray(experiment: Experiment, workers: int | None) -> Iterator[int]:
     """Start Ray on this machine for as many trials at a time as `workers`, or as fit."""
-    cpu, gpu = experiment.resources.cpu, experiment.resources.gpu
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpus = torch.cuda.device_count() if gpu else 0
-    fit = max(1, int((cores or 1) / cpu))
-    if gpu:
-        fit = min(fit, int(gpus / gpu))
-        if fit == 0:
-            raise SweeperError(
-                f"resources.gpu is {gpu:g} but this machine has {gpus} usable GPUs; "
-                "set resources.gpu to 0 or run where there are some"
-            )
-    n_workers = workers or fit
+    n_workers = workers or fitting_trials(experiment)
+    cpu, gpus = experiment.resources.cpu, 0
+    if experiment.resources.gpu:
+        gpus = torch.cuda.device_count()
     with _scratch() as scratch:
         try:
             _start_ray(math.ceil(n_workers * cpu), gpus, scratch)

@@ -19,12 +19,16 @@ def describe(experiment: Experiment, storage: Path | None) -> str:
     search = experiment.search
     total = len(experiment.arms) * search.trials * search.seeds
     directory = RunDirectory(runs_root(storage) / experiment.name)
+    samplers = {
+        resolve_sampler(search.sampler.name, search.trials, conditional=arm.space.is_conditional)
+        for arm in experiment.arms.values()
+    }
     lines = [
         f"experiment  {experiment.name}: {experiment.description or 'no description'}",
         f"scale       {experiment.scale or 'as written'}",
         f"trials      {total}: {len(experiment.arms)} arms x {search.trials} configurations"
         f" x {search.seeds} seeds",
-        f"sampler     {resolve_sampler(search.sampler.name, search.trials)}"
+        f"sampler     {', '.join(sorted(samplers))}"
         f" (seed {search.sampler.seed}), one study per arm",
         f"resources   {experiment.resources.cpu:g} CPU, {experiment.resources.gpu:g} GPU a trial",
         f"directory   {directory.path} ({_state(experiment, directory)})",

@@ -79,6 +79,8 @@ COLUMNS = (
     Column("tokens", _FLOAT, "mean number of tokens an observation"),
     Column("observations", _INT, "observations evaluated"),
     Column("samples", _INT, "K, latent samples per observation in the evaluation"),
+    Column("nll_per_token_sampling_se", _FLOAT, "standard error of nll_per_token from a subset"),
+    Column("mi_per_token_sampling_se", _FLOAT, "standard error of mi_per_token from a subset"),
     Column("nll_floor", _FLOAT, "lowest possible nll, the entropy of the data, where known"),
     Column("mi_ceiling", _FLOAT, "highest possible mi, the limit of the latents, where known"),
     Column("train_loss", _FLOAT, "mean training loss since the evaluation before"),

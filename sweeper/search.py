@@ -51,10 +51,13 @@ class Values(NamedTuple):
     mi: float
 
 
-def resolve_sampler(name: str, n_trials: int) -> str:
-    """Say what `auto` stands for: the Gaussian process up to 100 trials an arm, TPE beyond."""
+def resolve_sampler(name: str, n_trials: int, *, conditional: bool = False) -> str:
+    """Say what `auto` stands for: the Gaussian process up to 100 trials an arm, TPE beyond.
+
+    The Gaussian process samples conditional parameters blindly, so there it is TPE at once.
+    """
     if name == "auto":
-        return "gp" if n_trials <= GP_TRIALS else "tpe"
+        return "gp" if n_trials <= GP_TRIALS and not conditional else "tpe"
     return name
 
 
@@ -104,7 +107,14 @@ class ArmStudy:
         )
         known = self.study.get_trials(deepcopy=False)
         self.study.sampler = create_sampler(
-            search.sampler.name, search.sampler.seed, search.trials, len(known)
+            resolve_sampler(
+                search.sampler.name,
+                search.trials,
+                conditional=experiment.arms[arm].space.is_conditional,
+            ),
+            search.sampler.seed,
+            search.trials,
+            len(known),
         )
         self.open: dict[int, list[Task]] = {}
         for trial in known:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweeper import experiment as experiments
 from sweeper import reading
-from sweeper.driver import data_checksums, drive
+from sweeper.driver import data_checksums, drive, fitting_trials
 from sweeper.experiment import Experiment
 from sweeper.plan import refuse_another
 from sweeper.progress import Progress, progress
@@ -18,13 +18,14 @@ DONE, TRIALS_FAILED, INTERRUPTED = 0, 1, 130  # exit codes
 def run(experiment: Experiment, *, storage: Path | None, workers: int | None) -> int:
     """Run an experiment, or continue it where a run of the same experiment exists.
 
-    Returns the exit code. Raises `SweeperError` before anything starts where data is missing or
-    the run directory holds another experiment.
+    Returns the exit code. Raises `SweeperError` before anything starts where data or
+    a GPU is missing or the run directory holds another experiment.
     """
     directory = RunDirectory(runs_root(storage) / experiment.name)
     if directory.exists:
         refuse_another(experiment, directory)
     checksums = data_checksums(experiment)
+    fitting_trials(experiment)
     if not directory.exists:
         directory.create(experiment.to_yaml())
     return _continue(experiment, directory, checksums, workers)

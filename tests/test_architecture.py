@@ -1,85 +1,177 @@
-"""The rooms and what they may import, checked from outside."""
+"""What imports what, and what each command needs."""
 
 import ast
+import json
+import os
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-ROOMS = ("analysis", "search_spaces", "sweeper", "trainables")
-HEAVY = ("torch", "ray", "optuna", "pandas", "matplotlib", "pyarrow", "pydantic")
+from sweeper.cli import TRAINING_PACKAGES
 
-WITHOUT_TRAINING = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "ray", "optuna"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Absent())
+ROOT = Path(__file__).parents[1]
+ROOMS = ("sweeper", "trainables", "search_spaces", "analysis")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+TRAINING = ("torch", "ray", "optuna")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports by a relative name"
+            yield node.module or ""
+
+
+def names(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_rooms_are_there() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names)
+def test_only_the_top_floor_imports_other_rooms(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0]
+    others = {name.partition(".")[0] for name in imported(path)} & set(ROOMS) - {own}
+
+    assert own == "sweeper" or not others
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names)
+def test_ray_is_known_to_the_driver_and_the_trainable_alone(path: Path) -> None:
+    if names(path) not in ("sweeper/driver.py", "trainables/trainable.py"):
+        assert not any(name.partition(".")[0] == "ray" for name in imported(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names)
+def test_a_module_has_at_most_400_lines(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+def test_the_figures_need_neither_torch_nor_ray() -> None:
+    for path in MODULES:
+        if path.is_relative_to(ROOT / "analysis"):
+            assert not {name.partition(".")[0] for name in imported(path)} & set(TRAINING)
+
+
+def python(
+    code: str, *arguments: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+LOADED = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+sys.argv[0] = "sweeper"
 from sweeper.cli import main
-sys.argv = ["sweeper", *sys.argv[1:]]
 main()
 """
 
 
-def imported(file: Path) -> set[str]:
-    """Give the top-level packages that a file imports anywhere."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
-    return names
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]], ids=str)
+def test_help_loads_nothing_that_is_slow(arguments: list[str]) -> None:
+    done = python(LOADED, *arguments)
+
+    assert done.returncode == 0
+    loaded = set(json.loads(done.stderr))
+    assert "sweeper.cli" in loaded
+    assert loaded.isdisjoint({*TRAINING, "pandas", "matplotlib", "numpy", "pyarrow"})
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+WITHOUT_TRAINING = f"""
+import sys
+
+class Missing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {{*{TRAINING!r}, "jaxtyping", "scipy", "filelock"}}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing)
+sys.argv[0] = "sweeper"
+from sweeper.cli import main
+main()
+"""
+
+PART = """
+from datetime import UTC, datetime
+from pathlib import Path
+from sweeper.results import ResultStore
+row = dict(
+    experiment="e", arm="a", trial_id="t", config_hash="c", seed=0, step=1, final=True,
+    status="done", created_at=datetime.now(UTC), nll=2.0, mi=1.0, tokens=1.0, trial="{}",
+)
+ResultStore(Path("runs/e/results")).append([row])
+Path("runs/e/experiment.yaml").write_text(
+    "name: e\\narms: {a: {}}\\nsearch: {trials: 1, seeds: 1}\\n"
+)
+"""
 
 
-@pytest.mark.parametrize("room", ["analysis", "search_spaces", "trainables"])
-def test_the_ground_floor_does_not_know_the_other_rooms(room: str) -> None:
-    others = set(ROOMS) - {room}
-    for file in (ROOT / room).rglob("*.py"):
-        assert not imported(file) & others, file
+@pytest.fixture
+def run_here(tmp_path: Path) -> Path:
+    """A directory with a run of one trial."""
+    done = python(PART, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
 
 
-def test_ray_is_imported_in_two_places_alone() -> None:
-    files = {f for room in ROOMS for f in (ROOT / room).rglob("*.py") if "ray" in imported(f)}
-    assert {f.relative_to(ROOT).as_posix() for f in files} == {
-        "sweeper/driver.py",
-        "trainables/trainable.py",
-    }
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("status e", "runs/e: finished; 1 of 1 trials have ended, 1 done"),
+        ("frontier e", "Pareto frontier, nats per observation: 1 of 1 trials"),
+        ("list runs", "  e  1 of 1 trials have ended"),
+        ("list experiments", "  quickstart "),
+        ("list spaces", "  melis_table_2 "),
+    ],
+)
+def test_stored_results_are_read_where_nothing_can_be_trained(
+    run_here: Path, command: str, shown: str
+) -> None:
+    done = python(WITHOUT_TRAINING, *command.split(), cwd=run_here)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shown in done.stdout
 
 
-def test_files_stay_small() -> None:
-    for room in (*ROOMS, "benchmarks"):
-        for file in (ROOT / room).rglob("*.py"):
-            assert len(file.read_text(encoding="utf-8").splitlines()) <= 400, file
+@pytest.mark.parametrize(
+    "command", ["run quickstart", "resume e", "validate quickstart", "show quickstart"]
+)
+def test_a_command_that_needs_more_says_what_to_install(run_here: Path, command: str) -> None:
+    done = python(WITHOUT_TRAINING, *command.split(), cwd=run_here)
 
-
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys\nfrom sweeper.cli import app\n"
-        "app(['--help'], standalone_mode=False)\n"
-        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    assert python("-c", code).stdout.rstrip().endswith("HEAVY []")
-
-
-@pytest.mark.parametrize("command", [("list", "runs"), ("status", "nothing"), ("frontier", "no")])
-def test_stored_results_are_read_without_torch_or_ray(command: tuple[str, ...]) -> None:
-    done = python("-c", WITHOUT_TRAINING, *command)
-    assert "not installed" not in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_sweep_without_torch_says_what_to_install() -> None:
-    done = python("-c", WITHOUT_TRAINING, "run", "quickstart")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: this command needs ")
-    assert done.stderr.endswith("pip install 'sweeper[train]'\n")
+    assert re.fullmatch(
+        r"error: this command needs \w+, which is not installed; pip install 'sweeper\[train\]'\n",
+        done.stderr,
+    )
+
+
+def test_the_extra_holds_all_that_training_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    base, extra = (
+        {re.split(r"[\[>=<]", requirement)[0] for requirement in requirements}
+        for requirements in (project["dependencies"], project["optional-dependencies"]["train"])
+    )
+
+    assert extra >= TRAINING_PACKAGES
+    assert base.isdisjoint(TRAINING_PACKAGES)

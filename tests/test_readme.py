@@ -1,79 +1,120 @@
-"""What the README says can be typed, followed and copied."""
+"""What the README says is so."""
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
-from sweeper.experiment import load
+from sweeper import cli
+from sweeper.experiment import load, shipped
 from trainables.estimators import ESTIMATORS
 from trainables.objectives import OBJECTIVES
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-FENCED = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [
-    line.partition("#")[0].replace(".venv/bin/", "").strip()
-    for language, block in FENCED
-    if language == "sh"
-    for line in block.splitlines()
-]
-VERBS = ["run", "resume", "validate", "show", "list", "status", "frontier", "data"]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
+INLINE = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", PROSE)]
+SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 
 
-def sweeper(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sweeper", *arguments], capture_output=True, text=True, check=False
-    )
+def sweeper_lines() -> list[str]:
+    """Every `sweeper …` that the README writes, in a block or within a sentence."""
+    lines = [re.sub(r"^\S*/bin/", "", line) for line in SHELL]
+    return sorted({line for line in [*lines, *INLINE] if line.startswith("sweeper ")})
 
 
-def options(verb: list[str]) -> str:
-    done = sweeper(*verb, "--help")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def arguments(line: str) -> list[str]:
+    words = shlex.split(line, comments=True)[1:]
+    return ["run" if word == "COMMAND" else word for word in words]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("sweeper ")])
-def test_commands_of_the_readme_exist_with_their_options(command: str) -> None:
-    _, verb, *rest = shlex.split(command)
-    path = [verb, rest[0]] if verb == "data" else [verb]
-    known = options(path)
-    assert all(word in known for word in rest if word.startswith("--"))
+def group() -> TyperGroup:
+    command = typer.main.get_command(cli.app)
+    assert isinstance(command, TyperGroup)
+    return command
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_command_is_in_the_readme(verb: str) -> None:
-    assert f"sweeper {verb}" in README
-    assert options([verb])
+def disarm(command: TyperGroup) -> TyperGroup:
+    """Make the commands do nothing when they are called."""
+    for below in command.commands.values():
+        below.callback = lambda **parsed: None
+        if isinstance(below, TyperGroup):
+            disarm(below)
+    return command
 
 
-def test_targets_of_make_exist() -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert {c.split()[1] for c in COMMANDS if c.startswith("make ")} <= set(targets)
+@pytest.mark.parametrize("line", sweeper_lines())
+def test_every_command_line_is_one(line: str) -> None:
+    first, *rest = arguments(line)
+    if first.startswith("--"):  # an option of the command line itself, which acts when parsed
+        assert not rest
+        assert first in {option for parameter in group().params for option in parameter.opts}
+    else:
+        assert not disarm(group())([first, *rest], prog_name="sweeper", standalone_mode=False)
 
 
-def test_links_and_named_files_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
-    for path in re.findall(r"`((?:trainables|tests)/[\w/]+(?:\.py)?)`", README):
-        assert (ROOT / path).exists(), path
+def test_a_line_that_is_no_command_would_be_found() -> None:
+    with pytest.raises(typer.TyperException, match="No such option"):
+        disarm(group())(["run", "x", "--bogus"], prog_name="sweeper", standalone_mode=False)
 
 
-def test_the_example_is_a_valid_experiment(tmp_path: Path) -> None:
-    [example] = [block for language, block in FENCED if language == "yaml"]
-    file = tmp_path / "example.yaml"
-    file.write_text(example, encoding="utf-8")
-    assert list(load(file, scale="tiny").arms) == ["renyi-vimco-16", "reinforce-1"]
+def test_every_command_is_shown() -> None:
+    shown = {arguments(line)[0] for line in sweeper_lines()}
+
+    assert set(group().commands) <= shown
 
 
-def test_the_tables_name_every_objective_and_estimator() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)
-    assert set(rows) == {*OBJECTIVES, *ESTIMATORS}
+def test_the_experiments_that_are_named_are_shipped() -> None:
+    named = {word for line in sweeper_lines() for word in arguments(line) if ".yaml" in word}
+
+    assert named
+    assert {name.removesuffix(".yaml") for name in named} <= set(shipped())
 
 
-def test_the_version_is_that_of_the_changelog() -> None:
-    version = sweeper("--version").stdout.split()[1]
-    assert f"## {version}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_every_relative_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    relative = [link for link in links if not re.match(r"\w+:|#", link)]
+
+    assert relative
+    assert [link for link in relative if not (ROOT / link).exists()] == []
+
+
+def test_every_file_that_is_named_exists() -> None:
+    named = [code for code in INLINE if re.match(r"(sweeper|trainables|tests|analysis)/", code)]
+
+    assert named
+    assert [path for path in named if "<" not in path and not (ROOT / path).exists()] == []
+
+
+def test_every_make_target_exists() -> None:
+    used = {line.split()[1] for line in [*SHELL, *INLINE] if line.startswith("make ")}
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+    assert used
+    assert used <= set(targets)
+
+
+def test_the_example_is_an_experiment(tmp_path: Path) -> None:
+    [text] = [text for kind, text in BLOCKS if kind == "yaml"]
+    path = tmp_path / "example.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    assert list(load(path).arms) == ["renyi-vimco-16", "reinforce-1"]
+    [scale] = re.findall(r"^  (\w+): \{trial:", text, re.MULTILINE)
+    assert load(path, scale=scale).search.trials < load(path).search.trials
+
+
+def table(first: str) -> dict[str, list[str]]:
+    """The rows of the table whose first column is headed so, by that column."""
+    text = README[README.index(f"| {first} |") :].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+def test_the_objectives_and_estimators_are_those_there_are() -> None:
+    assert list(table("objective")) == list(OBJECTIVES)
+    assert list(table("estimator")) == list(ESTIMATORS)

@@ -1,6 +1,7 @@
 """One training run in plain torch: it can stop after any step and continue to the same bits."""
 
 import copy
+import math
 import resource
 import sys
 import time
@@ -17,6 +18,8 @@ from trainables.data.corpus import Corpus
 from trainables.evaluation.importance import trim
 from trainables.evaluation.metrics import Metrics, evaluate
 from trainables.trial import TrialConfig
+
+ABSURD = 10  # times the NLL of a uniform guess; no trained model is there
 
 
 class DivergedError(ArithmeticError):
@@ -82,7 +85,8 @@ class TrainingRun:
     def evaluate(self) -> Metrics:
         """Measure the model as it is, and remember the result.
 
-        Raises `DivergedError` when NLL or MI is not finite, or cannot be computed.
+        Raises `DivergedError` when NLL or MI is not finite or cannot be computed, and when NLL is
+        over ten times that of a uniform guess.
         """
         start = time.perf_counter()
         with self._telling_divergence():
@@ -92,6 +96,12 @@ class TrainingRun:
         for name in ("nll", "mi"):
             if not torch.tensor(metrics[name]).isfinite():
                 raise DivergedError(f"{name} is {metrics[name]} at step {self.step}")
+        guessing = float(metrics["tokens"] or 1) * math.log(self.corpus.vocabulary)
+        if float(metrics["nll"] or 0) > ABSURD * guessing:
+            raise DivergedError(
+                f"nll is {metrics['nll']:.4g} at step {self.step}, over {ABSURD} times that of "
+                "guessing uniformly"
+            )
         metrics["train_loss"] = self.train_loss
         self._loss_sum, self._loss_steps = torch.zeros_like(self._loss_sum), 0
         self.evaluations.append({"step": self.step, **metrics, **self.cost()})

@@ -213,3 +213,10 @@ def test_infinities_in_three_objectives_are_compared_and_do_not_crash() -> None:
     for _ in range(200):
         losses = rng.choice([-math.inf, -1.0, 0.0, 1.0, math.inf], size=(8, 3))
         assert is_on_frontier(losses).tolist() == naive(losses)
+
+
+def test_replicates_with_several_seeds_are_warned_of(rows) -> None:
+    warned = frontier_points(rows([(5.0, 1.0), (5.1, 0.9)], seed=[0, 1])).warnings
+    assert any("favours the luckiest replicates" in warning for warning in warned)
+    once = frontier_points(rows([(5.0, 1.0), (5.1, 0.9)], seed=0)).warnings
+    assert not any("replicates" in warning for warning in once)

@@ -282,7 +282,7 @@ def test_an_interrupted_sweep_continues_to_the_results_of_an_uninterrupted_one(
     assert len([line for line in lines if "  left " in line]) == 4 - len(second)
     for trial_id in caught:
         assert same_as_uninterrupted(rows, trial_id, path)
-    assert not list(machine.run("tiny").checkpoints.iterdir())
+    assert not machine.run("tiny").checkpoints.exists()
 
 
 def test_killed_workers_and_drivers_lose_and_repeat_nothing(
@@ -321,8 +321,8 @@ def test_killed_workers_and_drivers_lose_and_repeat_nothing(
     final = machine.final("tiny")
     assert sorted(final["seed"]) == [0, 1]
     pd.testing.assert_frame_equal(final.loc[first.index], first)
-    for trial_id in final.index:
-        assert same_as_uninterrupted(machine.stored("tiny"), trial_id, path)
+    [continued] = set(final.index) - set(first.index)
+    assert same_as_uninterrupted(machine.stored("tiny"), continued, path)
 
 
 def test_trials_end_well_or_badly_and_wait_for_a_place_to_be_stored(
@@ -367,11 +367,7 @@ def test_trials_end_well_or_badly_and_wait_for_a_place_to_be_stored(
     code, lines, err = machine.sweeper("status", "tiny")
     assert (code, err) == (0, "")
     reasons = [line.split(maxsplit=2)[2] for line in lines if line.startswith("  ")]
-    assert len([r for r in reasons if r.startswith("diverged: ")]) == 2
-    assert len([r for r in reasons if r.startswith("failed: RuntimeError: ")]) == 2
+    found = r"diverged: (a parameter is beyond|the training loss is not finite)"
+    assert len([reason for reason in reasons if re.match(found, reason)]) == 2
+    assert len([reason for reason in reasons if reason.startswith("failed: RuntimeError: ")]) == 2
     assert {"left out: 2 diverged", "left out: 2 failed"} <= set(lines)
-
-    code, lines, err = machine.sweeper("run", str(path))
-    assert (code, err) == (1, "")
-    assert lines[0] == "runs/tiny: all 6 trials are done"
-    pd.testing.assert_frame_equal(machine.final("tiny"), final)

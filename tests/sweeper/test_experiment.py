@@ -195,7 +195,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "name": draw(names),
         "description": draw(st.text(max_size=30)),
         "trial": {
-            "data": {"name": "symbols", "vocabulary": draw(st.integers(2, 10**9))},
+            "data": {"name": "symbols", "vocabulary": draw(st.integers(2, 10**7))},
             "model": {
                 "name": "symbol_mlp",
                 "latents": {"kind": draw(st.sampled_from(["categorical", "gaussian"]))},

@@ -324,6 +324,7 @@ def test_the_largest_seed_of_a_file_still_serves_a_sampler_that_starts_again(
 def test_auto_is_a_gaussian_process_for_few_trials_and_tpe_for_many() -> None:
     assert resolve_sampler("auto", GP_TRIALS) == "gp"
     assert resolve_sampler("auto", GP_TRIALS + 1) == "tpe"
+    assert resolve_sampler("auto", GP_TRIALS, conditional=True) == "tpe"
     assert resolve_sampler("nsga2", GP_TRIALS) == "nsga2"
     with pytest.raises(ValueError, match="unknown sampler 'annealing'"):
         create_sampler("annealing", 0, 10, 0)

@@ -21,7 +21,7 @@ class Symbols(DataConfig):
     kind: ClassVar[str] = "symbols"
 
     name: Literal["symbols"]
-    vocabulary: Annotated[int, Field(ge=2)] = 10_000
+    vocabulary: Annotated[int, Field(ge=2, le=10_000_000)] = 10_000
 
     def load(self, root: Path) -> Corpus:  # noqa: ARG002 - nothing is read
         """Return int64 observations `[V]`, the same tensor for every split; reads no file."""

@@ -41,6 +41,10 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         model.train(was_training)
 
     unseen = 1 - len(x) / n_split
+    # What a subset adds is an error of the truth, where that is known.
+    nll = -(estimated.log_p if exact is None else exact.log_p)
+    mi = estimated.mi if exact is None else exact.mi
+    lengths = (x != PAD).reshape(len(x), -1).sum(dim=1).double()
     metrics: Metrics = {
         "split": config.split,
         "observations": len(x),
@@ -48,10 +52,10 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         "samples": config.samples,
         "nll": -_mean(estimated.log_p),
         "nll_se": _monte_carlo_error(estimated.log_p_variance),
-        "nll_sampling_se": _sampling_error(estimated.log_p, unseen),
+        "nll_sampling_se": _sampling_error(nll, unseen),
         "mi": _mean(estimated.mi),
         "mi_se": _monte_carlo_error(estimated.mi_variance),
-        "mi_sampling_se": _sampling_error(estimated.mi, unseen),
+        "mi_sampling_se": _sampling_error(mi, unseen),
         "elbo": _mean(estimated.elbo),
         "elbo_se": _monte_carlo_error(estimated.elbo_variance),
         "kl": _mean(estimated.kl),
@@ -60,7 +64,9 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         "ess_min": estimated.ess.min().item(),
         "nll_exact": None if exact is None else -_mean(exact.log_p),
         "mi_exact": None if exact is None else _mean(exact.mi),
-        "nll_floor": corpus.nll_floor,
+        "nll_per_token_sampling_se": _ratio_error(nll, lengths, unseen),
+        "mi_per_token_sampling_se": _ratio_error(mi, lengths, unseen),
+        "nll_floor": corpus.nll_floor if unseen == 0 else None,
         "mi_ceiling": _finite(math.log(model.latents.n_states)),
     }
     for name in ("nll", "mi", "elbo", "kl"):
@@ -90,6 +96,16 @@ def _sampling_error(values: Tensor, unseen: float) -> float | None:
     if unseen == 0 or len(values) < 2:
         return None
     return (values.var() / len(values) * unseen).sqrt().item()
+
+
+def _ratio_error(values: Tensor, lengths: Tensor, unseen: float) -> float | None:
+    """Give the standard error of sum(values) / sum(lengths) over such a subset.
+
+    Long sentences have more nats, so the ratio is far surer than either sum (delta method).
+    """
+    ratio = values.sum() / lengths.sum()
+    error = _sampling_error(values - ratio * lengths, unseen)
+    return None if error is None else error / lengths.mean().item()
 
 
 def _finite(value: float) -> float | None:

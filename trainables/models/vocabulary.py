@@ -1,5 +1,6 @@
 """The softmax over a vocabulary, where almost all the arithmetic of a text model is spent."""
 
+import threading
 import weakref
 from typing import Any, NamedTuple
 
@@ -136,20 +137,29 @@ class _ThroughParameters(torch.autograd.Function):
         return of_weight, of_bias, None, None
 
 
-# The largest buffer so far of each type, and who has it. Half a gigabyte of fresh memory takes as
-# long to page in as one of the matrix products that fill it.
-_workspaces: dict[torch.dtype, tuple[Tensor, weakref.ref[Tensor]]] = {}
+class _Workspaces(threading.local):
+    """This thread's largest buffer so far of each type, and who has it.
+
+    Half a gigabyte of fresh memory takes as long to page in as one of the matrix products that
+    fill it.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[torch.dtype, tuple[Tensor, weakref.ref[Tensor] | None]] = {}
+
+
+_workspaces = _Workspaces()
 
 
 def _borrow(like: Tensor, n_rows: int, n_columns: int) -> Tensor:
     """Give uninitialised memory, the same as last time unless somebody still holds that."""
     if like.is_cuda:  # whose allocator keeps freed memory anyway
         return like.new_empty(n_rows, n_columns)
-    base, borrowed = _workspaces.get(like.dtype, (like.new_empty(0), None))
+    base, borrowed = _workspaces.of.get(like.dtype, (like.new_empty(0), None))
     if borrowed is not None and borrowed() is not None:
         return like.new_empty(n_rows, n_columns)
     if base.numel() < n_rows * n_columns:
         base = like.new_empty(n_rows * n_columns)
     lent = base[: n_rows * n_columns].view(n_rows, n_columns)
-    _workspaces[like.dtype] = base, weakref.ref(lent)
+    _workspaces.of[like.dtype] = base, weakref.ref(lent)
     return lent

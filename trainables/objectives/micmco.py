@@ -26,7 +26,11 @@ AT_THE_LIMIT = 1e-7  # |alpha - 1| where the KL form is as exact as the Rényi o
 
 
 class SplitSamples(Config):
-    """Different numbers of samples for the two terms of O; the smaller is part of the larger."""
+    """Different numbers of samples for the two terms of O; the smaller is part of the larger.
+
+    With `kl: 1` the KL term is ln q(z|x) - ln p(z) of one sample, that of KL(q||p), which q can
+    raise without bound where latents are continuous: such trials may diverge.
+    """
 
     log_evidence: Count
     kl: Count
@@ -209,7 +213,11 @@ class Micmco(nn.Module):
         super().__init__()
         self.config = config
         self.estimator = ESTIMATORS[config.estimator]
-        self.uses_baseline = config.estimator == "reinforce" and config.baseline != "none"
+        # A VIMCO term of one sample has no others to compare with, and is REINFORCE.
+        scores = config.estimator == "reinforce" or (
+            config.estimator == "vimco" and min(config.K_log_evidence, config.K_kl) == 1
+        )
+        self.uses_baseline = scores and config.baseline != "none"
         # For each term of the objective: the decayed sum of its values, and of the weights.
         self.past_values: Tensor
         self.past_weight: Tensor

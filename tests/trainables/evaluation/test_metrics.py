@@ -14,7 +14,7 @@ from trainables.evaluation import metrics as metrics_module
 from trainables.evaluation.config import EvaluationConfig
 from trainables.evaluation.enumeration import score_exactly
 from trainables.evaluation.importance import score
-from trainables.evaluation.metrics import evaluate, subset
+from trainables.evaluation.metrics import _ratio_error, evaluate, subset
 from trainables.models.latents import CategoricalLatents
 from trainables.models.model import Model
 from trainables.models.sentence import DropoutConfig, SentenceLstmConfig
@@ -220,13 +220,33 @@ def test_a_limited_evaluation_says_its_sampling_error_and_scores_the_subset() ->
     figures = evaluate(model, corpus, config, seed=0)
 
     part, _ = subset(corpus.splits["train"], 8)
-    torch.manual_seed(0)
-    scores = score(model.eval(), part, 6)
+    truth = score_exactly(model.eval(), part)
     assert figures["observations"] == 8
-    for name, values in (("nll", scores.log_p), ("mi", scores.mi)):
+    assert figures["nll_floor"] is None  # that of all symbols is no floor for some
+    for name, values in (("nll", truth.log_p), ("mi", truth.mi)):
         expected = np.sqrt(np.var(values.numpy(), ddof=1) / 8 * (1 - 8 / 20))
         assert figures[f"{name}_sampling_se"] == pytest.approx(expected)
+        assert figures[f"{name}_per_token_sampling_se"] == pytest.approx(expected)
+    estimated = EvaluationConfig(split="train", samples=6, limit=8, enumerate_up_to=0)
+    figures_estimated = evaluate(model, corpus, estimated, seed=0)
+    torch.manual_seed(0)
+    spread = np.var(score(model, part, 6).log_p.numpy(), ddof=1)
+    assert figures_estimated["nll_sampling_se"] == pytest.approx(
+        np.sqrt(spread / 8 * (1 - 8 / 20))
+    )
     assert figures["nll_exact"] == pytest.approx(-score_exactly(model, part).log_p.mean().item())
+
+
+def test_the_sampling_error_per_token_is_that_of_a_ratio() -> None:
+    """Values that are three times the length of a sentence have no error per token."""
+    lengths = torch.tensor([1.0, 4.0, 9.0, 2.0]).double()
+    noise = torch.tensor([0.1, -0.2, 0.2, -0.1]).double()
+
+    assert _ratio_error(3 * lengths, lengths, 0.5) == pytest.approx(0.0)
+    residual = 3 * lengths + noise
+    residual = residual - residual.sum() / lengths.sum() * lengths
+    expected = math.sqrt(residual.var().item() / 4 * 0.5) / 4.0
+    assert _ratio_error(3 * lengths + noise, lengths, 0.5) == pytest.approx(expected)
 
 
 def test_one_observation_has_no_sampling_error() -> None:
