@@ -8,7 +8,7 @@ quickstart: .venv/installed  ## a small sweep on an embedded data set, to a fron
 	$(BIN)/sweeper run quickstart.yaml
 
 test: .venv/installed-dev lint  ## everything a change must pass
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

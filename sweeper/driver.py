@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -40,7 +41,6 @@ import torch
 from ray import tune
 from ray.tune import (
     CheckpointConfig,
-    FailureConfig,
     PlacementGroupFactory,
     RunConfig,
     TuneConfig,
@@ -170,6 +170,8 @@ class _Searcher(Searcher):
         self.listener, self.interruption = listener, interruption
         self.running: dict[str, Task] = {}
         self.last_report: dict[str, Mapping[str, Any]] = {}
+        # Tune's own retries forget a trial whose worker died before it began.
+        self.deaths: Counter[str] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -182,8 +184,8 @@ class _Searcher(Searcher):
             return Searcher.FINISHED
         with self._stopping_on_error():
             task = self.sweep.next()
-            if task is None:
-                return Searcher.FINISHED
+            if task is None:  # but what is at work may come back, should its worker die
+                return None if self.running else Searcher.FINISHED
             self.running[trial_id] = task
             self.listener.started(task)
             return self._assignment(task)._asdict()
@@ -197,9 +199,13 @@ class _Searcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         task = self.running.pop(trial_id)
-        report = result or self.last_report.get(trial_id) or {}
-        self.last_report.pop(trial_id, None)
+        last_report = self.last_report.pop(trial_id, {})
+        report = result or last_report
         if error:
+            self.deaths[task.trial_id] += 1
+            if self.deaths[task.trial_id] <= DEATHS:
+                self.sweep.give_back(task)
+                return
             report = {**report, "status": "failed", "reason": _DIED, "evaluations": []}
         if report.get("status", "running") == "running":
             return  # stopped before its end; it stays open in the journal
@@ -295,7 +301,6 @@ def _tuner(
             storage_path=str(directory.ray.absolute()),
             verbose=0,
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            failure_config=FailureConfig(max_failures=DEATHS),
             stop=_StopOnInterruption(interruption),
             progress_reporter=_Silent(),
         ),

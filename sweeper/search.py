@@ -216,6 +216,10 @@ class Sweep:
             self._enqueue(study, study.propose())
         return self.queue.popleft()
 
+    def give_back(self, task: Task) -> None:
+        """Take back a trial that was not finished; `next` gives it again."""
+        self.queue.appendleft(task)
+
     def finish(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record the rows of a finished trial; its study hears of it after its last seed.
 

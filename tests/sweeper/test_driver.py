@@ -126,15 +126,30 @@ def test_a_trial_that_did_not_end_well_is_stored_with_its_reason(tune: Tune, sta
 def test_a_trial_whose_worker_died_too_often_has_failed(
     tune: Tune, report: dict[str, Any] | None
 ) -> None:
-    tune.searcher.suggest("a")
-    if report:
-        tune.searcher.on_trial_result("a", report)
-    tune.searcher.on_trial_complete("a", error=True)
+    for trial in ("a", "b", "c"):
+        assert tune.statuses() == []
+        tune.searcher.suggest(trial)
+        if report:
+            tune.searcher.on_trial_result(trial, report)
+        tune.searcher.on_trial_complete(trial, error=True)
 
     [row] = tune.store.read(final_only=True).to_dict("records")
     assert row["status"] == "failed"
     assert row["reason"].startswith("the worker process was lost 3 times, perhaps for lack of mem")
     assert row["step"] == (2 if report else 0)
+
+
+def test_a_trial_whose_worker_died_comes_back_even_as_the_last(tune: Tune) -> None:
+    first, second = tune.searcher.suggest("a"), tune.searcher.suggest("b")
+    assert tune.searcher.suggest("c") is None  # nothing for now
+    tune.searcher.on_trial_complete("a", error=True)
+    assert tune.searcher.suggest("c") == first
+    tune.searcher.on_trial_complete("b", DONE)
+    tune.searcher.on_trial_complete("c", DONE)
+
+    assert first != second
+    assert tune.searcher.suggest("d") == Searcher.FINISHED
+    assert tune.statuses() == ["done", "done"]
 
 
 def test_a_trial_that_is_stopped_stays_open(tune: Tune) -> None:
@@ -145,9 +160,11 @@ def test_a_trial_that_is_stopped_stays_open(tune: Tune) -> None:
     assert tune.searcher.sweep.n_remaining == 2
 
 
-def test_a_sweep_ends_when_all_trials_are_given_out(tune: Tune) -> None:
-    assert isinstance(tune.searcher.suggest("a"), dict)
-    assert isinstance(tune.searcher.suggest("b"), dict)
+def test_a_sweep_ends_when_all_trials_have_ended(tune: Tune) -> None:
+    for trial in ("a", "b"):
+        assert isinstance(tune.searcher.suggest(trial), dict)
+        tune.searcher.on_trial_complete(trial, DONE)
+
     assert tune.searcher.suggest("c") == Searcher.FINISHED
 
 
