@@ -293,45 +293,6 @@ def test_an_interrupted_sweep_continues_to_the_results_of_an_uninterrupted_one(
     assert not machine.run("tiny").checkpoints.exists()
 
 
-def test_killed_workers_and_drivers_lose_and_repeat_nothing(
-    machine: Machine, experiment_file: WriteExperiment
-) -> None:
-    path = experiment_file(trial=LONG, search={"trials": 1, "seeds": 2})
-    run = machine.run("tiny")
-
-    with machine.start("run", str(path), "--workers", "1") as driver:
-        lines_until(driver, "runs/tiny: 0 of 2")
-        kill_worker(machine)
-
-        code, lines, err = machine.sweeper("run", str(path))
-        assert (code, lines) == (2, [])
-        assert re.fullmatch(
-            rf"error: runs/tiny is being driven by process {driver.pid} on .*\n", err
-        )
-        code, lines, _ = machine.sweeper("status", "tiny")
-        assert (code, lines[0]) == (0, "runs/tiny: running; 0 of 2 trials have ended")
-
-        lines_until(driver, "[1/2]")
-        kill_worker(machine)  # perhaps between two trials
-        wait_until(lambda: machine.processes(AT_WORK))
-        driver.kill()
-    first = machine.final("tiny")
-    assert first["status"].tolist() == ["done"]
-    assert not run.is_driven()
-    wait_until(lambda: not machine.processes())
-    for leftover in machine.ray.iterdir():
-        shutil.rmtree(leftover)
-
-    code, lines, err = machine.sweeper("run", str(path))  # `run` continues, like `resume`
-    assert (code, err) == (0, "")
-    assert lines[0] == "runs/tiny: 1 of 2 trials are done; training the rest"
-    final = machine.final("tiny")
-    assert sorted(final["seed"]) == [0, 1]
-    pd.testing.assert_frame_equal(final.loc[first.index], first)
-    [continued] = set(final.index) - set(first.index)
-    assert same_as_uninterrupted(machine.stored("tiny"), continued, path)
-
-
 def test_trials_end_well_or_badly_and_wait_for_a_place_to_be_stored(
     machine: Machine, experiment_file: WriteExperiment
 ) -> None:
