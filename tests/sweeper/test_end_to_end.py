@@ -15,6 +15,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,7 +41,9 @@ TIMINGS = [
     *("train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"),
     *("created_at", "host"),
 ]
-WORKER, AT_WORK = "Trial", "Trainable.train"  # in the titles that Ray gives its processes
+# The titles that Ray gives a worker's process: while it is called, then between two calls.
+WORKER = ("ray::ResourceTrainable.", "ray::LatentVariableTrial")
+AT_WORK = "ray::ResourceTrainable.train"
 # Trials of a few seconds: long enough to be caught at work.
 LONG = {"training": {"steps": 1500, "batch_size": 16}, "evaluation": {"every": 100}}
 STEPS = re.compile(rb" ([1-9]\d*)/1500 ")
@@ -73,13 +76,13 @@ class Machine:
             out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out.splitlines(), err
 
-    def processes(self, name: str = "") -> list[int]:
-        """The processes that a command of this machine started, by what their titles hold."""
+    def processes(self, *names: str) -> list[int]:
+        """The processes that a command of this machine started, of these names or of any."""
         return [
             int(path.name)
             for path in Path("/proc").glob("[0-9]*")
             if self.mark.encode() in _content(path / "environ")
-            and name.encode() in _content(path / "cmdline")
+            and _content(path / "cmdline").decode(errors="replace").startswith(names or "")
         ]
 
     def run(self, name: str) -> RunDirectory:
@@ -121,10 +124,20 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def kill_worker(machine: Machine) -> None:
-    wait_until(lambda: machine.processes(WORKER))
-    [worker] = machine.processes(WORKER)
-    os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: worker not in machine.processes())
+    found: list[int] = []
+    wait_until(lambda: found.extend(machine.processes(*WORKER)) or found)
+    os.kill(found[0], signal.SIGKILL)
+    wait_until(lambda: found[0] not in machine.processes())
+
+
+@contextmanager
+def held_still(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Stop a process for a while, however fast the machine is."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def lines_until(process: subprocess.Popen[str], start: str) -> list[str]:
@@ -291,6 +304,45 @@ def test_an_interrupted_sweep_continues_to_the_results_of_an_uninterrupted_one(
     for trial_id in caught:
         assert same_as_uninterrupted(rows, trial_id, path)
     assert not machine.run("tiny").checkpoints.exists()
+
+
+def test_killed_workers_and_drivers_lose_and_repeat_nothing(
+    machine: Machine, experiment_file: WriteExperiment
+) -> None:
+    path = experiment_file(trial=LONG, search={"trials": 1, "seeds": 2})
+    run = machine.run("tiny")
+
+    with machine.start("run", str(path), "--workers", "1") as driver:
+        lines_until(driver, "runs/tiny: 0 of 2")
+        kill_worker(machine)
+        with held_still(driver):
+            code, lines, err = machine.sweeper("run", str(path))
+            assert (code, lines) == (2, [])
+            owner = f"process {driver.pid} on "
+            assert re.fullmatch(f"error: runs/tiny is being driven by {owner}.*\n", err)
+            code, lines, _ = machine.sweeper("status", "tiny")
+            assert (code, lines[0]) == (0, "runs/tiny: running; 0 of 2 trials have ended")
+
+        lines_until(driver, "[1/2]")
+        kill_worker(machine)  # just between two trials, mostly
+        wait_until(lambda: machine.processes(AT_WORK))
+        driver.kill()
+    first = machine.final("tiny")
+    assert first["status"].tolist() == ["done"]
+    assert not run.is_driven()
+    wait_until(lambda: not machine.processes())
+    for leftover in machine.ray.iterdir():
+        shutil.rmtree(leftover)
+
+    code, lines, err = machine.sweeper("run", str(path))  # `run` continues, like `resume`
+    assert (code, err) == (0, "")
+    assert lines[0] == "runs/tiny: 1 of 2 trials are done; training the rest"
+    final = machine.final("tiny")
+    assert final["status"].tolist() == ["done", "done"]
+    assert sorted(final["seed"]) == [0, 1]
+    pd.testing.assert_frame_equal(final.loc[first.index], first)
+    [continued] = set(final.index) - set(first.index)
+    assert same_as_uninterrupted(machine.stored("tiny"), continued, path)
 
 
 def test_trials_end_well_or_badly_and_wait_for_a_place_to_be_stored(
