@@ -108,6 +108,18 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
     return Frontier(points, unit, left_out, _warnings(points))
 
 
+def shared_error(points: pd.DataFrame) -> str | None:
+    """Say which error all points of a `Frontier` share; none unless all saw a subset of a split.
+
+    It moves them about alike and says little about their differences.
+    """
+    shared = points[["nll_shared_error", "mi_shared_error"]]
+    if shared.empty or shared.isna().any(axis=None):
+        return None
+    nll, mi = shared.median()
+    return f"± {nll:.2g} NLL and ± {mi:.2g} MI for the subset of the split"
+
+
 def _with_values(done: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     number = done[list(_MEASURED)].astype(np.float64)
     exact = np.isfinite(number["nll_exact"]) & np.isfinite(number["mi_exact"])

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.frontier import Frontier, Unit
+from analysis.frontier import Frontier, Unit, shared_error
 
 # Okabe and Ito's palette for all kinds of colour vision, without its yellow, which paper swallows.
 _COLOURS = (
@@ -35,7 +35,7 @@ def plot_frontier(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") 
     the highest possible MI.
 
     The view holds the frontiers, or all points where the frontiers are only one or two of them.
-    What lies outside it, such as a trial that went far astray, is counted in a corner.
+    What lies outside it, such as a trial that went far astray, is counted above it.
     """
     axes.set_xlabel(f"mutual information (nats per {unit})\nhigher is better →")
     # Turned by 90°, this arrow points down.
@@ -53,8 +53,8 @@ def plot_frontier(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") 
         for label, colour, marker in zip(labels, cycle(_COLOURS), cycle(_MARKERS), strict=False)
     ]
     _set_view(points, axes)
-    _draw_limits(points, axes)
-    _add_legend(axes, handles, labels)
+    has_note = _draw_limits(points, axes)
+    _add_legend(axes, handles, labels, above=1.5 if has_note else 0.2)
     return axes
 
 
@@ -119,8 +119,8 @@ def _limit(set_limits: Callable[[float, float], object], low: float, high: float
     set_limits(low - margin, high + margin)
 
 
-def _draw_limits(points: pd.DataFrame, axes: Axes) -> None:
-    """Draw the NLL floor and the MI ceiling, and note in a corner what is out of view."""
+def _draw_limits(points: pd.DataFrame, axes: Axes) -> bool:
+    """Draw the NLL floor and the MI ceiling; note above, if need be, what is out of view."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     line: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "dashes": (5, 3), "zorder": 1}
     text: dict[str, Any] = {"color": _GREY, "fontsize": "x-small", "textcoords": "offset points"}
@@ -148,21 +148,12 @@ def _draw_limits(points: pd.DataFrame, axes: Axes) -> None:
             axes.annotate(name, (ceiling, 1.0), (3, 0), column, rotation=90, va="top", **text)
         else:
             notes.append(name)
-    background = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}
-    axes.annotate(
-        "\n".join(notes),
-        (0.0, 1.0),
-        (4, -4),
-        "axes fraction",
-        va="top",
-        bbox=background if notes else None,
-        zorder=6,
-        **text,
-    )
+    axes.annotate(" · ".join(notes), (0.0, 1.0), (4, 3), "axes fraction", va="bottom", **text)
+    return bool(notes)
 
 
-def _add_legend(axes: Axes, handles: list[Line2D], labels: list[str]) -> None:
-    """Put the legend above the axes, where it covers nothing."""
+def _add_legend(axes: Axes, handles: list[Line2D], labels: list[str], above: float) -> None:
+    """Put the legend above the axes, where it covers nothing, `above` lines higher."""
     shown = [label if len(label) <= 70 else f"{label[:34]}…{label[-35:]}" for label in labels]
     legend = axes.legend(
         handles,
@@ -172,7 +163,7 @@ def _add_legend(axes: Axes, handles: list[Line2D], labels: list[str]) -> None:
         ncols=max(1, min(len(labels), 84 // (max(map(len, shown)) + 6))),
         frameon=False,
         fontsize="small",
-        borderaxespad=0.2,
+        borderaxespad=above,
     )
     for text, label in zip(legend.get_texts(), shown, strict=True):
         text.set_parse_math(False)  # a dollar in a name is a dollar
@@ -203,7 +194,7 @@ def _provenance(frontier: Frontier) -> list[str]:
         ways.append(sampling + " (hollow)" * both)
     facts = {
         "run": _names(points["run"]) if "run" in points else "",
-        "scale": _names(points["scale"]),
+        "scale": _names(points["scale"].fillna("none")) if points["scale"].notna().any() else "",
         "split": _names(points["split"]),
         "NLL and MI": " or ".join(ways),
         "code": _names(points["code_version"]),
@@ -213,12 +204,8 @@ def _provenance(frontier: Frontier) -> list[str]:
     how_to_read = ["faint: dominated"]
     if (points["nll_error"] > 0).any():
         how_to_read.append("bars: one Monte Carlo standard error")
-    shared = points[["nll_shared_error", "mi_shared_error"]].median()
-    if shared.notna().all():
-        how_to_read.append(
-            f"shared by all points: ± {shared.iloc[0]:.2g} NLL and ± {shared.iloc[1]:.2g} MI "
-            "for the subset of the split"
-        )
+    if shared := shared_error(points):
+        how_to_read.append(f"shared by all points: {shared}")
     return [
         " · ".join(f"{name}: {fact}" for name, fact in facts.items() if fact),
         " · ".join([f"trials {trials}", *how_to_read]),

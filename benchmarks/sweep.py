@@ -16,14 +16,16 @@ from sweeper.search import Task
 
 
 class Stopwatch(Progress):
-    """Notes when the first trial reported and when the last one ended."""
+    """Notes when the first trial began to work and when the last one ended."""
 
     first: float | None = None
     last = 0.0
 
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         super().reported(task, report)
-        self.first = self.first or time.monotonic()
+        [cost] = report["cost"]
+        work = cost["train_seconds"] + cost["eval_seconds"]
+        self.first = self.first or time.monotonic() - work  # when that trial began to work
 
     def finished(self, task: Task, row: Mapping[str, Any]) -> None:
         super().finished(task, row)

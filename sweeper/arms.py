@@ -1,7 +1,7 @@
 """The arms of an experiment: what each of them trains and sweeps, checked before anything runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -30,8 +30,8 @@ _REQUIRED = ("missing", "union_tag_not_found")
 class Arm:
     """One curve of an experiment.
 
-    `trial` is what its trials have in common, as written, without defaults; `space` what may be
-    swept in them.
+    `trial` is what all its trials have in common, with every default filled in; `space` what may
+    be swept in them.
     """
 
     trial: Mapping[str, Any]
@@ -91,6 +91,7 @@ def resolve_arms(
             found.setdefault(problem, []).append(name)
         if check.example is not None:
             examples[name] = check.example, arms[name].space
+            arms[name] = replace(arms[name], trial=_without(check.common, arms[name].space))
     for (place, path, message), names in found.items():
         everywhere = len(names) == len(arms) or path.startswith("arms.")
         which = "" if everywhere else f" (arm{'s'[: len(names) > 1]} {', '.join(names)})"
@@ -120,6 +121,7 @@ class _Check:
         self.name, self.arm, self.located = name, arm, located
         self.trial, self.change, self.written = trial, change, written
         self.example: TrialConfig | None = None
+        self.common: dict[str, Any] = {}  # what the valid trials have in common
 
     def problems(self) -> Iterator[Problem]:
         """Find values that are both set and swept, and all that a trial configuration refuses."""
@@ -134,6 +136,8 @@ class _Check:
             values = {path: value for path, value in corner.items() if path not in both}
             try:
                 config = self.arm.config(values)
+                plain = config.resolved()
+                self.common = common(self.common, plain) if self.example else plain
                 self.example = self.example or config
             except ValidationError as error:
                 for fault in faults(error, TrialConfig, self.arm.filled(values)):
@@ -262,6 +266,26 @@ def _shared(corners: list[dict[str, Value]]) -> dict[str, Value]:
     """Keep what is the same in all of them."""
     first, *others = corners
     return {k: v for k, v in first.items() if all(k in o and o[k] == v for o in others)}
+
+
+def common(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the values that are in both, at any depth."""
+    kept = {}
+    for key in a.keys() & b.keys():
+        if isinstance(a[key], Mapping) and isinstance(b[key], Mapping):
+            kept[key] = common(a[key], b[key])
+        elif a[key] == b[key] and type(a[key]) is type(b[key]):
+            kept[key] = a[key]
+    return {key: kept[key] for key in a if key in kept}
+
+
+def _without(section: Mapping[str, Any], paths: Iterable[str], above: str = "") -> dict[str, Any]:
+    """Drop what lies at dotted paths, and what is null."""
+    return {
+        key: _without(value, paths, f"{above}{key}.") if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if f"{above}{key}" not in paths and value is not None
+    }
 
 
 def _put(section: Mapping[str, Any], keys: list[str], value: object) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Corpora on this machine: what there is, fetching it and checking it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,7 +17,7 @@ from rich.progress import (
 from sweeper.errors import SweeperError
 from trainables.data import DATA
 from trainables.data.fetch import fetch
-from trainables.data.files import DataError, data_root, path_of, verify
+from trainables.data.files import DataError, data_root, verify
 
 
 def listing() -> str:
@@ -27,9 +28,11 @@ def listing() -> str:
         if not data.files:
             state = "made on the fly"
         else:
-            present = [path_of(file, root).is_file() for file in data.files]
+            found = Counter(verify(file, root) for file in data.files)
             size = sum(file.size for file in data.files) / 1e6
-            state = f"{sum(present)} of {len(present)} files here, {size:.1f} MB in all"
+            state = f"{found['ok']} of {len(data.files)} files here, {size:.1f} MB in all"
+            if wrong := found["wrong checksum"]:
+                state += f"; {wrong} not as published, see `sweeper data verify {name}`"
         lines.append(f"{name:12} {state}")
         if data.licence:
             lines.append(f"{'':12} {data.licence}")

@@ -210,6 +210,8 @@ class _Searcher(Searcher):
         if report.get("status", "running") == "running":
             return  # stopped before its end; it stays open in the journal
         with self._stopping_on_error():
+            if report["status"] == "blocked":
+                raise SweeperError(f"{report['reason']} Then resume the run.")
             rows = trial_rows(self.sweep.experiment, task, report)
             self.sweep.finish(task, rows)
             self._checkpoint(task).unlink(missing_ok=True)
@@ -320,8 +322,8 @@ def fitting_trials(experiment: Experiment) -> int:
     gpus = torch.cuda.device_count()
     if gpus < gpu:
         raise SweeperError(
-            f"resources.gpu is {gpu:g} but this machine has {gpus} usable GPUs; "
-            "set resources.gpu to 0 or run where there are some"
+            f"resources.gpu is {gpu:g} but this machine has {gpus} usable GPUs; run where there "
+            "are enough, or start a new run with --set resources.gpu=0"
         )
     return min(fit, int(gpus / gpu))
 

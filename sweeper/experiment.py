@@ -5,6 +5,7 @@ Every problem names its file, line and field, and all of them are told at once.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from search_spaces.distributions import Parameter
 from search_spaces.spaces import SPACES, Space
-from sweeper.arms import Arm, Written, resolve_arms
+from sweeper.arms import Arm, Written, common, resolve_arms
 from sweeper.errors import SweeperError
 from sweeper.fields import Fault, faults
 from sweeper.layers import compose, find, merge, prune, settings, shipped
@@ -20,6 +21,8 @@ from sweeper.located import Node, Place, Problems, describe, nearest, unknown
 from sweeper.sections import File, Frontier, Resources, Search
 from sweeper.source import dump, flow
 from trainables.trial import TrialConfig
+
+_DEFAULT = Place("default")
 
 __all__ = ["Arm", "Experiment", "difference", "load", "shipped"]
 
@@ -200,6 +203,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         place = (Node(entries, document.place).at("search", "trials") or document).place
         message = f"{', '.join(idle)} would train one configuration that often; sweep something"
         problems.add(place, "search.trials", f"{message}, or set 1")
+    trial, arms = _with_defaults(trial, arms, resolved)
     content: dict[str, Any] = {
         "name": file.name,
         "description": file.description,
@@ -210,7 +214,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         "frontier": file.frontier.model_dump(mode="json"),
         "resources": file.resources.model_dump(mode="json"),
     }
-    located = Node({**entries, "trial": trial}, document.place)
+    located = Node({**entries, "trial": trial, "arms": Node({**arms}, trial.place)}, trial.place)
     return Experiment(
         name=file.name,
         arms=resolved,
@@ -223,6 +227,33 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         document={key: value for key, value in content.items() if value not in (None, "")},
         provenance={".".join(path): node.place for path, node in located.leaves()},
     )
+
+
+def _with_defaults(
+    trial: Node, arms: Mapping[str, Node], resolved: Mapping[str, Arm]
+) -> tuple[Node, dict[str, Node]]:
+    """Fill in the defaults, so that a stored experiment runs alike when they have changed."""
+    lacking = {
+        name: _beyond(resolved[name].trial, prune(merge(trial, change)).plain())
+        for name, change in arms.items()
+    }
+    shared = reduce(common, lacking.values())
+    filled = {
+        name: merge(change, Node.of(_beyond(lacking[name], shared), _DEFAULT))
+        for name, change in arms.items()
+    }
+    return merge(trial, Node.of(shared, _DEFAULT)), filled
+
+
+def _beyond(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what `a` has and `b` lacks, at any depth."""
+    beyond = {}
+    for key, value in a.items():
+        if key not in b:
+            beyond[key] = value
+        elif isinstance(value, Mapping) and (below := _beyond(value, b[key])):
+            beyond[key] = below
+    return beyond
 
 
 def _space(entries: dict[str, Node], problems: Problems) -> Written:

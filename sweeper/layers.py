@@ -51,10 +51,11 @@ def find(source: str | Path) -> Path:
 
     Raises `SweeperError` where there is none.
     """
-    if _exists(Path(source)):
-        return Path(source)
-    known = shipped()
-    if path := known.get(str(source).removesuffix(".yaml")):
+    path, known = Path(source), shipped()
+    named = known.get(str(source).removesuffix(".yaml"))
+    if named and (path.is_dir() or not _exists(path)):  # such as `quickstart` within `runs`
+        return named
+    if _exists(path):
         return path
     hint = nearest(str(source).removesuffix(".yaml"), known)
     raise SweeperError(

@@ -11,7 +11,7 @@ from sweeper.runs import RunDirectory, runs_root
 from sweeper.search import resolve_sampler
 from sweeper.source import flow
 from trainables.data.corpus import DataConfig
-from trainables.data.files import data_root, missing
+from trainables.data.files import DataError, data_root, require
 
 
 def describe(experiment: Experiment, storage: Path | None) -> str:
@@ -72,11 +72,11 @@ def _random_trial() -> optuna.Trial:
 def _presence(data: DataConfig) -> str:
     if not data.files:
         return f"{data.name}: made on the fly"
-    absent = missing(data.files, data_root())
-    if not absent:
-        return f"{data.name}: in {data_root()}"
-    names = ", ".join(file.name for file in absent)
-    return f"{data.name}: {data_root()} lacks {names}; `sweeper data fetch {data.name}` gets it"
+    try:
+        require(data, data_root())
+    except DataError as error:
+        return f"{data.name}: {error}"
+    return f"{data.name}: in {data_root()}"
 
 
 def _state(experiment: Experiment, directory: RunDirectory) -> str:

@@ -87,6 +87,8 @@ def _described(found: pareto.Frontier) -> list[str]:
     lines = [f"Pareto frontier, nats per {found.unit}: {n_on} of {n} trials"]
     if n:
         lines += ["", to_text(frontier_table(points))]
+    if shared := pareto.shared_error(points):
+        lines.append(f"shared by all points: {shared}")
     for reason, count in found.left_out.items():
         lines.append(f"left out: {count} {reason}")
     return [*lines, *(f"warning: {warning}" for warning in found.warnings)]

@@ -5,12 +5,13 @@ all its seeds are in the result store, so that after any interruption the store 
 it holds is told, what it lacks is trained.
 """
 
+import json
 import math
 import os
 import statistics
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ from sweeper.results import ResultStore
 from trainables.trial import TrialConfig, config_hash, trial_id
 
 GP_TRIALS = 100  # beyond, asking a Gaussian process costs seconds and TPE is as good
+REFUSALS = 100  # proposals in a row that are no valid trial, after which the space is to blame
+IDENTITY = "config_hash"  # where the journal keeps what a configuration was proposed as
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -91,11 +94,17 @@ class ArmStudy:
     """The study of one arm: what was proposed, and what is to be told of it.
 
     `open` holds the trials of every configuration that this process has not told the study, one
-    for each seed, by the configuration's number.
+    for each seed, by the configuration's number. A trial that is among the `stored` keeps the
+    identity that it was stored under, whatever a newer program would call it.
     """
 
     def __init__(
-        self, experiment: Experiment, arm: str, storage: JournalStorage, data_sha256: str
+        self,
+        experiment: Experiment,
+        arm: str,
+        storage: JournalStorage,
+        data_sha256: str,
+        stored: Container[str],
     ) -> None:
         self.experiment, self.arm, self.data_sha256 = experiment, arm, data_sha256
         search = experiment.search
@@ -118,19 +127,40 @@ class ArmStudy:
         )
         self.open: dict[int, list[Task]] = {}
         for trial in known:
-            if None not in experiment.arms[arm].space.active(trial.params).values():
-                self.open[trial.number] = self._tasks(trial.number, trial.params)
-            elif trial.state == TrialState.RUNNING:  # a driver was killed while it asked
-                self.study.tell(trial.number, state=TrialState.FAIL)
+            try:
+                tasks = self._tasks(trial.number, trial.params)
+            except SweeperError:  # refused; or a driver was killed while it asked
+                if trial.state == TrialState.RUNNING:
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+                continue
+            was = trial.user_attrs.get(IDENTITY, tasks[0].config_hash)
+            self.open[trial.number] = [_as_stored(task, was, stored) for task in tasks]
         self.n_proposed = len(self.open)
 
     def propose(self) -> int:
-        """Ask for another configuration and return its number."""
-        trial = self.study.ask()
-        values = self.experiment.arms[self.arm].space.suggest(trial)
-        self.open[trial.number] = self._tasks(trial.number, values)
-        self.n_proposed += 1
-        return trial.number
+        """Ask for another configuration and return its number.
+
+        A space can hold, between its ends, what an objective refuses, such as a Rényi order of 1:
+        the study hears that this has failed, and is asked again. Raises `SweeperError` where it
+        finds nothing else.
+        """
+        for _ in range(REFUSALS):
+            trial = self.study.ask()
+            values = self.experiment.arms[self.arm].space.suggest(trial)
+            try:
+                tasks = self._tasks(trial.number, values)
+            except SweeperError as error:
+                refusal = str(error)
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                continue
+            trial.set_user_attr(IDENTITY, tasks[0].config_hash)
+            self.open[trial.number] = tasks
+            self.n_proposed += 1
+            return trial.number
+        raise SweeperError(
+            f"{REFUSALS} proposals in a row are no valid trials, the last one because "
+            f"{refusal}; narrow search.space"
+        )
 
     def tell(self, number: int, outcomes: Sequence[Values | None]) -> None:
         """Tell the study the mean over seeds, or that some seed diverged or failed."""
@@ -179,10 +209,11 @@ class Sweep:
     ) -> None:
         self.experiment, self.store = experiment, store
         storage = _open(journal)
-        self.studies = {
-            arm: ArmStudy(experiment, arm, storage, data_sha256[arm]) for arm in experiment.arms
-        }
         self.outcomes = _stored_outcomes(store)
+        self.studies = {
+            arm: ArmStudy(experiment, arm, storage, data_sha256[arm], self.outcomes)
+            for arm in experiment.arms
+        }
         self.queue: deque[Task] = deque()
         self.given: set[str] = set()  # the trials that are or were in the queue
         for study in self.studies.values():
@@ -245,6 +276,12 @@ class Sweep:
             study.tell(number, [self.outcomes[trial] for trial in trials])
 
 
+def _as_stored(task: Task, config_hash: str, stored: Container[str]) -> Task:
+    """Give a task the identity it had, if it was stored under that."""
+    was = trial_id(config_hash, task.seed)
+    return task._replace(config_hash=config_hash, trial_id=was) if was in stored else task
+
+
 def _open(journal: Path) -> JournalStorage:
     """Open the journal, without what a driver that was killed while it wrote left behind."""
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
@@ -252,6 +289,9 @@ def _open(journal: Path) -> JournalStorage:
         content = journal.read_bytes()
         os.truncate(journal, content.rfind(b"\n") + 1)
     try:
+        if journal.exists():  # Optuna would read a damaged line only when it asks
+            for line in journal.read_bytes().splitlines():
+                json.loads(line)
         return JournalStorage(JournalFileBackend(str(journal)))
     except (ValueError, KeyError, TypeError) as error:
         raise SweeperError(

@@ -34,6 +34,7 @@ def run(experiment: Experiment, *, storage: Path | None, workers: int | None) ->
 def resume(directory: RunDirectory, *, workers: int | None) -> int:
     """Continue a run from its own copy of the experiment; returns the exit code."""
     experiment = experiments.load(directory.experiment_file)
+    fitting_trials(experiment)
     return _continue(experiment, directory, data_checksums(experiment), workers)
 
 

@@ -12,6 +12,7 @@ import torch
 from ray import tune
 
 from trainables import checkpoint
+from trainables.data.files import DataError
 from trainables.training import DivergedError, TrainingRun
 from trainables.trial import TrialConfig
 
@@ -35,7 +36,8 @@ class LatentVariableTrial(tune.Trainable):
     """Ray's view of one training run; the run knows nothing of Ray.
 
     Every way a trial can end is a result with a `status` ("done", "diverged" or "failed") and a
-    `reason`, so that none of them is lost.
+    `reason`, so that none of them is lost. A trial whose data cannot be read has not ended: it is
+    "blocked", which is no fault of its own.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -56,6 +58,8 @@ class LatentVariableTrial(tune.Trainable):
             status = self._advance()
         except DivergedError as error:
             status, reason = "diverged", str(error)
+        except DataError as error:
+            status, reason = "blocked", str(error)
         except Exception as error:  # the sweep goes on, and the row says what happened
             first_line = str(error).strip().partition("\n")[0]
             status, reason = "failed", f"{type(error).__name__}: {first_line}"

@@ -97,9 +97,10 @@ class TrainingRun:
             if not torch.tensor(metrics[name]).isfinite():
                 raise DivergedError(f"{name} is {metrics[name]} at step {self.step}")
         guessing = float(metrics["tokens"] or 1) * math.log(self.corpus.vocabulary)
-        if float(metrics["nll"] or 0) > ABSURD * guessing:
+        name = "nll" if metrics["nll_exact"] is None else "nll_exact"
+        if float(metrics[name] or 0) > ABSURD * guessing:
             raise DivergedError(
-                f"nll is {metrics['nll']:.4g} at step {self.step}, over {ABSURD} times that of "
+                f"{name} is {metrics[name]:.4g} at step {self.step}, over {ABSURD} times that of "
                 "guessing uniformly"
             )
         metrics["train_loss"] = self.train_loss

@@ -90,7 +90,7 @@ def test_floor_and_ceiling_are_drawn_where_they_are_near(rows, axes) -> None:
 
 def test_a_far_floor_or_ceiling_is_told_and_does_not_squeeze_the_picture(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS, nll_floor=1.0, mi_ceiling=18.42)).points, axes)
-    assert "lowest possible NLL 1\nhighest possible MI 18.42" in texts(axes)
+    assert "lowest possible NLL 1 · highest possible MI 18.42" in texts(axes)
     assert not any(line.is_dashed() for line in axes.lines)
     assert axes.get_xlim()[1] < 4
     assert axes.get_ylim()[0] > 5
@@ -168,6 +168,25 @@ def test_the_figure_says_what_a_subset_of_the_split_does(rows) -> None:
     stored = rows(PAIRS, nll_se=0.1, nll_sampling_se=0.25, mi_sampling_se=0.125)
     said = " ".join(figure_text(frontier_figure(frontier_points(stored))).split())
     assert "shared by all points: ± 0.25 NLL and ± 0.12 MI for the subset of the split" in said
+
+
+def test_what_only_some_points_have_is_not_said_of_all(rows) -> None:
+    some = [0.25, None, 0.25, 0.25]
+    stored = rows(PAIRS, nll_sampling_se=some, mi_sampling_se=some, scale=["small", *[None] * 3])
+    said = " ".join(figure_text(frontier_figure(frontier_points(stored))).split())
+    assert "shared by all points" not in said
+    assert "scale: small, none" in said
+
+
+def test_notes_and_legend_lie_above_the_axes_and_not_on_each_other(rows) -> None:
+    stored = rows([*PAIRS, (1e6, 0.5)], nll_floor=1.0)
+    figure = frontier_figure(frontier_points(stored))
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    [note] = [text for text in axes.texts if "outside this view" in text.get_text()]
+    note_box, legend_box = note.get_window_extent(), axes.get_legend().get_window_extent()
+    assert note_box.y0 >= axes.get_window_extent().y1
+    assert legend_box.y0 >= note_box.y1
 
 
 def test_the_figure_tells_exact_values_from_estimates(rows) -> None:

@@ -80,12 +80,28 @@ def test_an_arm_is_a_merge_patch_of_the_trial() -> None:
 
     assert list(experiment.arms) == ["a", "b"]
     a, b = (dict(arm.trial) for arm in experiment.arms.values())
-    assert a["training"] == {"steps": 10, "batch_size": 4, "clip_norm": 1.0}
-    assert b == {
-        **a,
-        "training": {"steps": 20, "batch_size": 4},
-        "evaluation": {"split": "train"},
-    }
+    assert a["training"]["clip_norm"] == 1.0
+    assert "clip_norm" not in b["training"]
+    assert (a["training"].pop("steps"), b["training"].pop("steps")) == (10, 20)
+    assert (a["evaluation"].pop("split"), b["evaluation"].pop("split")) == ("validation", "train")
+    del a["training"]["clip_norm"]
+    assert a == b
+
+
+def test_an_arm_holds_every_default_that_its_trials_have_in_common() -> None:
+    experiment = loaded(
+        edit(
+            ("name: renyi, ", ""),
+            ("objective.lambda: {", "objective.lambda: {when: {objective.name: kl}, "),
+            ("objective.alpha: {", "objective.alpha: {when: {objective.name: power}, "),
+            sweep("objective.name: {kind: categorical, choices: [kl, power]}"),
+        )
+    )
+    [arm] = experiment.arms.values()
+
+    assert arm.trial["training"]["optimizer"]["eps"] == 1e-8
+    assert "learning_rate" not in arm.trial["training"]  # it is swept
+    assert "name" not in arm.trial["objective"]
 
 
 @pytest.mark.parametrize(

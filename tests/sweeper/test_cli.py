@@ -248,7 +248,7 @@ def test_a_dry_run_prints_the_plan_and_creates_nothing(
     assert (answer.code, answer.err) == (0, "")
     assert "trials      4: 1 arms x 4 configurations x 1 seeds" in answer.out
     assert "directory   runs/mine (new)" in answer.out
-    assert f"data        ptb: {tmp_path}/no-data lacks ptb/ptb.train.txt" in answer.out
+    assert f"data        ptb: data set ptb is not complete, {tmp_path}/no-data lacks" in answer.out
     assert "arm mine" in answer.out
     assert "  sweeps      objective.alpha: float from " in answer.out
     assert "  for example training.learning_rate=" in answer.out

@@ -62,6 +62,8 @@ def test_the_list_tells_what_is_here_and_its_licence(home: Path, data: Path) -> 
     assert lines[2].strip() == PennTreebank.licence
     corpora.fetch_all(["ptb"], force=False)
     assert "2 of 2 files here" in corpora.listing()
+    (data / "ptb/valid.txt").write_text("another")
+    assert "1 of 2 files here, 0.0 MB in all; 1 not as published, see " in corpora.listing()
 
 
 def test_what_is_fetched_is_told_and_verified(

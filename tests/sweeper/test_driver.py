@@ -204,6 +204,16 @@ def test_a_journal_that_cannot_be_written_stops_the_sweep_with_one_line(
     )
 
 
+def test_data_that_went_missing_stops_the_sweep_and_fails_no_trial(tune: Tune) -> None:
+    tune.searcher.suggest("a")
+    tune.searcher.on_trial_complete("a", {**DONE, "status": "blocked", "reason": "No data."})
+
+    assert tune.interruption.requested
+    assert str(tune.interruption.error) == "No data. Then resume the run."
+    assert tune.statuses() == []
+    assert tune.searcher.sweep.n_remaining == 2
+
+
 def test_ray_keeps_nothing_of_a_sweep(tune: Tune) -> None:
     tune.searcher.suggest("a")
 

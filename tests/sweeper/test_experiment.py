@@ -259,7 +259,8 @@ def test_there_is_no_difference_where_two_experiments_run_alike() -> None:
     ("override", "expected"),
     [
         ("trial.training.steps=11", ["trial.training.steps: 10 -> 11"]),
-        ("trial.training.l2=0.1", ["trial.training.l2: not set -> 0.1"]),
+        ("trial.training.l2=0.1", ["trial.training.l2: 0.0 -> 0.1"]),
+        ("trial.training.clip_norm=1.0", ["trial.training.clip_norm: not set -> 1.0"]),
         ("arms.one.training.steps=11", ["arms.one.training.steps: 10 -> 11"]),
         ("arms.one=null", ["arms.one: an arm -> not set"]),
         ("search.trials=4", ["search.trials: 3 -> 4"]),

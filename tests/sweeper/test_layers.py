@@ -359,6 +359,8 @@ def test_an_existing_path_comes_before_a_shipped_experiment(folder: Path) -> Non
 
     assert find("quickstart.yaml") == Path("quickstart.yaml")
     assert find("quickstart") == shipped()["quickstart"]
+    Path("quickstart").mkdir()  # as in a directory of runs
+    assert find("quickstart") == shipped()["quickstart"]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sweeper.experiment import Experiment, load
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Sweep
+from trainables.data.ptb import PennTreebank
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
@@ -61,8 +63,8 @@ def test_a_plan_tells_of_data_that_is_missing(
     text = plan.describe(load("ptb_vimco_renyi.yaml", scale="small"), tmp_path)
 
     assert "scale       small" in text
-    assert f"data        ptb: {tmp_path}/data lacks ptb/ptb.train.txt, ptb/ptb.valid.txt" in text
-    assert "`sweeper data fetch ptb` gets it" in text
+    assert f"{tmp_path}/data lacks ptb/ptb.train.txt, ptb/ptb.valid.txt, ptb/ptb.test.txt" in text
+    assert "run `sweeper data fetch ptb`" in text
 
 
 def test_a_plan_tells_of_data_that_is_there(
@@ -70,12 +72,15 @@ def test_a_plan_tells_of_data_that_is_there(
 ) -> None:
     monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path))
     (tmp_path / "ptb").mkdir()
-    for name in ("train", "valid", "test"):
-        (tmp_path / f"ptb/ptb.{name}.txt").touch()
+    files = []
+    for file in PennTreebank.files:
+        (tmp_path / file.name).write_text(file.name)
+        files.append(file._replace(sha256=hashlib.sha256(file.name.encode()).hexdigest()))
+    ptb = load("ptb_vimco_renyi.yaml")
+    assert "the checksum is wrong of ptb/ptb.train.txt" in plan.describe(ptb, tmp_path)
 
-    assert f"data        ptb: in {tmp_path}\n" in plan.describe(
-        load("ptb_vimco_renyi.yaml"), tmp_path
-    )
+    monkeypatch.setattr(PennTreebank, "files", tuple(files))
+    assert f"data        ptb: in {tmp_path}\n" in plan.describe(ptb, tmp_path)
 
 
 def test_a_plan_tells_of_a_run_that_it_would_continue(

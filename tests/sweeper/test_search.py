@@ -12,6 +12,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from sweeper import search
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
@@ -24,6 +25,7 @@ from sweeper.search import (
     outcome,
     resolve_sampler,
 )
+from trainables.trial import config_hash
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
@@ -206,8 +208,8 @@ def test_killed_at_any_moment_a_sweep_goes_on_without_losing_or_repeating_a_tria
         moments = Moments(run, patch)
         run.complete(run.sweep(tiny))
     reference = run.stored().set_index("trial_id")
-    # Two studies; 4 times ask, two values and tell; the rows of 8 trials.
-    assert len(moments.copies) == 2 + 4 * 4 + 8
+    # Two studies; 4 times ask, two values, identity and tell; the rows of 8 trials.
+    assert len(moments.copies) == 2 + 4 * 5 + 8
 
     for i, (journal, parts) in enumerate(killed_at(moments)):
         after = Run(tmp_path / f"after-{i}", run.rows)
@@ -352,11 +354,78 @@ def test_a_lost_journal_costs_no_stored_trial(run: Run, experiment: MakeExperime
     assert states(sweep) == [TrialState.COMPLETE] * 3
 
 
-@pytest.mark.parametrize("line", [b"{]\n", b"{}\n", b"\xff\n", b"[]\n", b'"text"\n'])
-def test_a_damaged_journal_is_named(run: Run, experiment: MakeExperiment, line: bytes) -> None:
+def test_stored_trials_keep_their_identity_under_a_newer_program(
+    run: Run, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer program may know settings that enter the identity; the others are trained by it."""
+    tiny = experiment(search={"trials": 2, "seeds": 2})
+    sweep = run.sweep(tiny)
+    first, second, *others = rest(sweep)
+    run.finish(sweep, first)
+    monkeypatch.setattr(
+        search, "config_hash", lambda config, data: config_hash(config, data[::-1])
+    )
+
+    sweep = run.sweep(tiny)
+    assert sweep.n_remaining == 3
+    trained = run.complete(sweep)
+
+    again = [second, *others]
+    assert [task.config for task in trained] == [task.config for task in again]
+    assert set(ids(trained)).isdisjoint(ids(again))
+    assert run.stored()["trial_id"].tolist().count(first.trial_id) == 1
+    assert len(run.stored()) == 4
+    assert states(sweep) == [TrialState.COMPLETE] * 2
+    assert run.sweep(tiny).n_remaining == 0
+
+
+MIDDLE = {  # an early Sobol point is the middle, an order of 1
+    "objective.alpha": {"kind": "float", "low": 0.25, "high": 4.0, "log": True},
+}
+RENYI = {"objective": {"name": "renyi"}}
+
+
+def test_a_proposal_that_the_objective_refuses_is_replaced(
+    run: Run, experiment: MakeExperiment
+) -> None:
+    tiny = experiment(
+        trial=RENYI, search={"space": MIDDLE, "trials": 5, "sampler": {"name": "qmc"}}
+    )
+    sweep = run.sweep(tiny)
+    tasks = [sweep.next() for _ in range(4)]
+    assert Counter(states(sweep)) == {TrialState.RUNNING: 4, TrialState.FAIL: 1}
+
+    sweep = run.sweep(tiny)
+    assert sweep.n_remaining == 5
+    trained = run.complete(sweep)
+    assert trained[:4] == tasks
+    assert len(trained) == 5
+    assert Counter(states(sweep)) == {TrialState.COMPLETE: 5, TrialState.FAIL: 1}
+    assert run.sweep(tiny).n_remaining == 0
+
+
+def test_a_space_with_nothing_but_refusals_is_told(
+    run: Run, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = experiment()
+
+    def refuse(*args: object) -> None:
+        raise SweeperError("arm 'tiny' has no such trial: it never has")
+
+    monkeypatch.setattr(Experiment, "trial_config", refuse)
+    with pytest.raises(SweeperError, match=r"100 proposals in a row .* it never has; narrow"):
+        run.sweep(tiny).next()
+
+
+@pytest.mark.parametrize("line", [b"{]\n", b"{}\n", b"\xff\n", b"[]\n", b'"text"\n', b"junk\n"])
+@pytest.mark.parametrize("at", [1, None])
+def test_a_damaged_journal_is_named(
+    run: Run, experiment: MakeExperiment, line: bytes, at: int | None
+) -> None:
     run.complete(run.sweep(experiment()))
-    first, *lines = run.journal.read_bytes().splitlines(keepends=True)
-    run.journal.write_bytes(b"".join([first, line, *lines]))
+    lines = run.journal.read_bytes().splitlines(keepends=True)
+    lines.insert(len(lines) if at is None else at, line)
+    run.journal.write_bytes(b"".join(lines))
 
     with pytest.raises(SweeperError, match=r"study\.journal is damaged .*move it away") as error:
         run.sweep(experiment())

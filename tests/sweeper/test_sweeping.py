@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sweeper import sweeping
 from sweeper.driver import data_checksums
@@ -148,6 +149,15 @@ def test_a_driven_run_is_refused(experiment: MakeExperiment, trained: Store) -> 
     run = trained(tiny, "done", "done", "done")
     with run.driven(), pytest.raises(SweeperError, match="is being driven by process"):
         sweeping.run(tiny, storage=None, workers=None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_run_is_not_resumed_without_the_gpus_that_it_asks_for(
+    experiment: MakeExperiment, trained: Store
+) -> None:
+    run = trained(experiment(resources={"gpu": 1}), "done", "done", "done")
+    with pytest.raises(SweeperError, match=r"resources\.gpu is 1 but .* has 0 usable GPUs"):
+        sweeping.resume(run, workers=1)
 
 
 def test_a_run_that_was_moved_continues_where_it_is(

@@ -205,13 +205,13 @@ def test_a_process_that_has_seen_an_error_can_take_another_trial(assign: Assign)
     assert metrics(reports(trial)[-1]["evaluations"]) == uninterrupted()
 
 
-def test_missing_data_ends_a_trial_as_failed_with_what_to_do(assign: Assign) -> None:
+def test_missing_data_is_no_fault_of_a_trial(assign: Assign) -> None:
     assignment = assign()
     model = {"name": "sentence_lstm", "latents": TRIAL["model"]["latents"]}
     trial = {**TRIAL, "data": {"name": "ptb"}, "model": model}
     last = reports(begun({**assignment, "trial": trial}))[-1]
 
-    assert last["status"] == "failed"
+    assert last["status"] == "blocked"
     assert "sweeper data fetch ptb" in last["reason"]
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from trainables import training
+from trainables.evaluation.metrics import evaluate
 from trainables.training import DivergedError, TrainingRun
 from trainables.trial import TrialConfig
 
@@ -50,3 +52,15 @@ def test_an_nll_far_above_guessing_is_a_divergence() -> None:
     with pytest.raises(DivergedError, match="over 10 times that of guessing uniformly"):
         run.evaluate()
     assert run.evaluations == []
+
+
+def test_an_exact_nll_says_what_is_absurd_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def estimated_far_too_high(*args: Any) -> dict[str, Any]:
+        return {**evaluate(*args), "nll": 1e6}
+
+    monkeypatch.setattr(training, "evaluate", estimated_far_too_high)
+    run = start()
+    run.train()
+    assert run.evaluate()["nll"] == 1e6

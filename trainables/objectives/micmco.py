@@ -79,7 +79,9 @@ class _Micmco(ObjectiveConfig):
     @field_validator("baseline")
     @classmethod
     def _belongs_to_reinforce(cls, baseline: str | None, info: Any) -> str | None:
-        estimator = info.data.get("estimator", "reinforce")
+        estimator, samples = info.data.get("estimator", "reinforce"), info.data.get("samples")
+        if isinstance(samples, SplitSamples) and min(samples.log_evidence, samples.kl) == 1:
+            estimator = {"vimco": "reinforce"}.get(estimator, estimator)  # that term is
         if baseline and estimator != "reinforce":
             raise ValueError(
                 f"estimator {estimator} takes no baseline; remove it, or use reinforce"

@@ -318,6 +318,10 @@ SPLIT_SAMPLES = {"log_evidence": 4, "kl": 1}
         ({"estimator": "stl", "samples": SPLIT_SAMPLES}, "use estimator: dreg"),
         ({"estimator": "dreg", "baseline": "moving_average"}, "dreg takes no baseline"),
         ({"estimator": "vimco", "samples": 2, "baseline": "none"}, "vimco takes no baseline"),
+        (
+            {"estimator": "dreg", "samples": SPLIT_SAMPLES, "baseline": "none"},
+            "dreg takes no baseline",
+        ),
         ({"estimator": "iwae", "samples": 0}, "greater than 0"),
         ({"estimator": "iwae", "samples": "16"}, "valid integer"),
         ({"estimator": "iwae", "samples": True}, "valid integer"),
@@ -354,6 +358,14 @@ def test_all_that_is_wrong_with_an_objective_is_said_at_once() -> None:
 
     fields = {error["loc"][-1] for error in refusal.value.errors()}
     assert fields == {"samples", "baseline", "lambda", "alpha", "gamma"}
+
+
+@pytest.mark.parametrize("samples", [SPLIT_SAMPLES, {"log_evidence": 1, "kl": 4}])
+def test_a_vimco_term_of_one_sample_has_the_baseline_of_reinforce(samples: dict[str, int]) -> None:
+    config = {"name": "kl", "lambda": 0.5, "estimator": "vimco", "samples": samples}
+
+    assert objectives.create(config).uses_baseline
+    assert not objectives.create({**config, "baseline": "none"}).uses_baseline
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
