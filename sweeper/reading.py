@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import frontier as pareto
-from analysis.plots import save_frontier
+from analysis.plots.frontier import save_frontier
 from analysis.tables import frontier_table, to_text
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore, read_runs

@@ -63,6 +63,7 @@ COLUMNS = (
     Column("mi", _FLOAT, "estimated I(x; z) under the model, nats per observation"),
     Column("mi_se", _FLOAT, "Monte Carlo standard error of mi"),
     Column("mi_sampling_se", _FLOAT, "standard error of mi from evaluating a subset"),
+    Column("nll_mi_covariance", _FLOAT, "Monte Carlo covariance of nll and mi"),
     Column("nll_exact", _FLOAT, "negative log-likelihood by enumerating the latent space"),
     Column("mi_exact", _FLOAT, "mutual information by enumerating the latent space"),
     Column("elbo", _FLOAT, "evidence lower bound, nats per observation"),

@@ -32,6 +32,7 @@ class Scores(NamedTuple):
     log_p_variance: Tensor  # of the Monte Carlo error
     mi: Tensor  # U^K - ln p^K
     mi_variance: Tensor
+    log_p_mi_covariance: Tensor  # of the two Monte Carlo errors, which share their samples
     elbo: Tensor  # with the KL in closed form
     elbo_variance: Tensor
     kl: Tensor  # KL(q(z|x) || p(z)), in closed form
@@ -72,6 +73,7 @@ def _scores(likelihood: Tensor, log_w: Tensor, kl: Tensor) -> Scores:
         log_p_variance=log_p_influence.square().sum(dim=0),
         mi=u - log_p,
         mi_variance=mi_influence.square().sum(dim=0),
+        log_p_mi_covariance=(log_p_influence * mi_influence).sum(dim=0),
         elbo=likelihood.mean(dim=0) - kl,
         elbo_variance=likelihood.var(dim=0) / K,
         kl=kl,

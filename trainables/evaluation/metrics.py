@@ -56,6 +56,7 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         "mi": _mean(estimated.mi),
         "mi_se": _monte_carlo_error(estimated.mi_variance),
         "mi_sampling_se": _sampling_error(mi, unseen),
+        "nll_mi_covariance": -estimated.log_p_mi_covariance.sum().item() / len(x) ** 2,
         "elbo": _mean(estimated.elbo),
         "elbo_se": _monte_carlo_error(estimated.elbo_variance),
         "kl": _mean(estimated.kl),

@@ -75,6 +75,7 @@ def test_figures_are_averages_over_the_split_that_is_asked_for() -> None:
         "kl": np.mean(scores.kl.numpy()),
         "nll_se": np.sqrt(np.sum(scores.log_p_variance.numpy())) / 10,
         "mi_se": np.sqrt(np.sum(scores.mi_variance.numpy())) / 10,
+        "nll_mi_covariance": -np.sum(scores.log_p_mi_covariance.numpy()) / 100,
         "elbo_se": np.sqrt(np.sum(scores.elbo_variance.numpy())) / 10,
         "kl_se": 0.0,
         "ess": np.mean(scores.ess.numpy()),

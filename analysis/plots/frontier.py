@@ -1,4 +1,4 @@
-"""Pictures of frontiers. Functions take a DataFrame and an `Axes` and return the `Axes`."""
+"""Pictures of frontiers."""
 
 import textwrap
 from collections.abc import Callable, Mapping
@@ -13,14 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.frontier import Frontier, Unit, shared_error
+from analysis.plots.style import COLOURS, GREY, MARKERS
 
-# Okabe and Ito's palette for all kinds of colour vision, without its yellow, which paper swallows.
-_COLOURS = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
-    *("#e69f00", "#56b4e9", "#000000", "#999933"),
-)
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one fewer than colours: 56 pairs before a repeat
-_GREY = "0.35"
 _FEW = 3  # frontier points below which they span no view
 _MANY = 2_000  # points beyond which they are a bitmap without bars, also in a vector file
 
@@ -50,7 +44,7 @@ def plot_frontier(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") 
     labels = sorted(points["label"].unique())
     handles = [
         _draw_label(points[points["label"] == label], axes, colour, marker)
-        for label, colour, marker in zip(labels, cycle(_COLOURS), cycle(_MARKERS), strict=False)
+        for label, colour, marker in zip(labels, cycle(COLOURS), cycle(MARKERS), strict=False)
     ]
     _set_view(points, axes)
     has_note = _draw_limits(points, axes)
@@ -122,8 +116,8 @@ def _limit(set_limits: Callable[[float, float], object], low: float, high: float
 def _draw_limits(points: pd.DataFrame, axes: Axes) -> bool:
     """Draw the NLL floor and the MI ceiling; note above, if need be, what is out of view."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    line: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "dashes": (5, 3), "zorder": 1}
-    text: dict[str, Any] = {"color": _GREY, "fontsize": "x-small", "textcoords": "offset points"}
+    line: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "dashes": (5, 3), "zorder": 1}
+    text: dict[str, Any] = {"color": GREY, "fontsize": "x-small", "textcoords": "offset points"}
     notes = []
     inside = points["mi_value"].between(left, right) & points["nll_value"].between(bottom, top)
     if n_outside := (~inside).sum():
@@ -177,7 +171,7 @@ def frontier_figure(frontier: Frontier) -> Figure:
     title = textwrap.fill(_names(frontier.points["experiment"]), 70)
     figure.suptitle(title, x=0.01, ha="left", fontsize="large", parse_math=False)
     footer = "\n".join(textwrap.fill(line, 160) for line in _provenance(frontier))
-    figure.supxlabel(footer, x=0.01, ha="left", fontsize="xx-small", color=_GREY, parse_math=False)
+    figure.supxlabel(footer, x=0.01, ha="left", fontsize="xx-small", color=GREY, parse_math=False)
     return figure
 
 

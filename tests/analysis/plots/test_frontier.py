@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.frontier import frontier_points
-from analysis.plots import frontier_figure, plot_frontier, save_frontier
+from analysis.plots.frontier import frontier_figure, plot_frontier, save_frontier
 
 PAIRS = [(5.6, 1.0), (5.8, 2.0), (6.4, 3.0), (6.0, 1.5)]  # the last one is dominated
 

@@ -1,0 +1,1 @@
+"""Pictures. Functions take a DataFrame and an `Axes` and return the `Axes`."""
