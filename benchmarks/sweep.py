@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import line
-from sweeper.driver import data_checksums, drive
+from sweeper.corpora import data_checksums
+from sweeper.driver import drive
 from sweeper.experiment import load
 from sweeper.progress import Progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
-from sweeper.search import Task
+from sweeper.search import Sweep, Task
 
 
 class Stopwatch(Progress):
@@ -39,7 +40,8 @@ def main() -> None:
         directory.create(experiment.to_yaml())
         store = ResultStore(directory.results)
         watch = Stopwatch(0, store.read(final_only=True))
-        drive(experiment, directory, data_checksums(experiment), watch)
+        checksums = data_checksums(experiment)
+        drive(Sweep(experiment, directory.journal, store, checksums), directory, watch)
         rows = store.read(final_only=True)
     assert watch.first is not None
     busy = rows["train_seconds"].sum() + rows["eval_seconds"].sum()

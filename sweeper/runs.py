@@ -30,6 +30,8 @@ class RunDirectory:
         self.results = path / RESULTS
         self.journal = path / "study.journal"
         self.checkpoints = path / "checkpoints"
+        self.models = path / "models"  # of the trials on a frontier
+        self.confirmation = path / "confirmation"  # a store like `results`
         self.frontier = path / "frontier"
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"

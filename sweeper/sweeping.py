@@ -5,12 +5,15 @@ from pathlib import Path
 
 from sweeper import experiment as experiments
 from sweeper import reading
-from sweeper.driver import data_checksums, drive, fitting_trials
+from sweeper.corpora import data_checksums
+from sweeper.driver import drive, fitting_trials
+from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.plan import refuse_another
 from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory, runs_root
+from sweeper.search import Sweep
 
 DONE, TRIALS_FAILED, INTERRUPTED = 0, 1, 130  # exit codes
 
@@ -42,7 +45,8 @@ def _continue(
     experiment: Experiment, directory: RunDirectory, checksums: dict[str, str], workers: int | None
 ) -> int:
     with directory.driven():
-        stored = ResultStore(directory.results).read(final_only=True)
+        store = ResultStore(directory.results)
+        stored = store.read(final_only=True)
         n_trials = directory.n_trials
         if len(stored) < n_trials:
             print(
@@ -51,11 +55,13 @@ def _continue(
         else:
             print(f"{directory.path}: all {n_trials} trials are done")
         display = progress(n_trials, stored)
+        sweep = _open(experiment, directory, checksums)
         try:
-            finished = drive(experiment, directory, checksums, display, workers)
+            finished = drive(sweep, directory, display, workers)
         except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
             return _interrupted(directory, display)
         if finished:
+            store.compact()
             directory.finish(display.n_finished)
         if display.n_finished:
             print(reading.frontier([directory]))
@@ -69,6 +75,15 @@ def _continue(
         )
         return TRIALS_FAILED
     return DONE
+
+
+def _open(experiment: Experiment, directory: RunDirectory, checksums: dict[str, str]) -> Sweep:
+    try:
+        return Sweep(experiment, directory.journal, ResultStore(directory.results), checksums)
+    except OSError as error:
+        raise SweeperError(
+            f"cannot write {directory.journal}: {error.strerror}; free space and resume the run"
+        ) from None
 
 
 def _interrupted(directory: RunDirectory, display: Progress) -> int:
