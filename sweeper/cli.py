@@ -205,6 +205,26 @@ def frontier(
     print(reading.frontier([find_run(name, storage) for name in runs], output=output, per=per))
 
 
+@app.command()
+def confirm(
+    run: RunName,
+    samples: Annotated[int, typer.Option(min=2, help="K of the fresh evaluations.")] = 1000,
+    seeds: Annotated[int, typer.Option(min=0, help="New trainings of each configuration.")] = 2,
+    workers: Workers = None,
+    storage: Storage = None,
+) -> None:
+    """Measure the frontier again: its models with new samples, its configurations with new seeds.
+
+    What was chosen for its figures looks better than it is; this says by how much. What an earlier
+    confirmation finished is not done again.
+    """
+    from sweeper import confirming
+    from sweeper.runs import find_run
+
+    found = find_run(run, storage)
+    sys.exit(confirming.confirm(found, samples=samples, seeds=seeds, workers=workers))
+
+
 data = typer.Typer(
     help="List, fetch and verify corpora.",
     invoke_without_command=True,

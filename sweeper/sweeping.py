@@ -59,7 +59,7 @@ def _continue(
         try:
             finished = drive(sweep, directory, display, workers)
         except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
-            return _interrupted(directory, display)
+            return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
         if finished:
             store.compact()
             directory.finish(display.n_finished)
@@ -67,7 +67,7 @@ def _continue(
             print(reading.frontier([directory]))
     n_failed = display.statuses["failed"]
     if not finished:
-        return _interrupted(directory, display)
+        return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
     if n_failed > experiment.search.allowed_failures:
         print(
             f"{n_failed} trials failed, more than search.allowed_failures "
@@ -86,9 +86,10 @@ def _open(experiment: Experiment, directory: RunDirectory, checksums: dict[str, 
         ) from None
 
 
-def _interrupted(directory: RunDirectory, display: Progress) -> int:
+def interrupted(display: Progress, command: str) -> int:
+    """Say how far the work has come and what continues it; returns the exit code."""
     print(
         f"interrupted with {display.n_finished} of {display.n_trials} trials done; "
-        f"continue with: sweeper resume {shlex.quote(str(directory.path))}"
+        f"continue with: {command}"
     )
     return INTERRUPTED
