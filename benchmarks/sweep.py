@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ class Stopwatch(Progress):
         work = cost["train_seconds"] + cost["eval_seconds"]
         self.first = self.first or time.monotonic() - work  # when that trial began to work
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
-        super().finished(task, row)
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
+        super().finished(task, rows)
         self.last = time.monotonic()
 
 

@@ -172,7 +172,7 @@ class _Searcher(Searcher):
             self.work.finish(task, rows)
             self._checkpoint(task).unlink(missing_ok=True)
             self._prune_models()
-            self.listener.finished(task, rows[-1])
+            self.listener.finished(task, rows)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing: the journal is the state."""

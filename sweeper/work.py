@@ -42,8 +42,8 @@ class Listener(Protocol):
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         """A trial has come further."""
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
-        """A trial has ended and is stored; `row` is its last."""
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A trial has ended and its rows are stored, the final one last."""
 
     def stopping(self) -> None:
         """The sweep is to end early; running trials save their state."""

@@ -4,7 +4,7 @@ import errno
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ class Told:
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         self.calls.append(("reported", task.trial_id))
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
-        self.calls.append((row["status"], task.trial_id))
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.calls.append((rows[-1]["status"], task.trial_id))
 
     def stopping(self) -> None:
         self.calls.append(("stopping", ""))
