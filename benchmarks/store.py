@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from analysis.frontier import frontier_points
 from benchmarks.report import line, median_seconds, seconds
-from sweeper.results import RESULTS, SCHEMA, ResultStore, read_runs
+from sweeper.columns import SCHEMA
+from sweeper.results import RESULTS, ResultStore, read_runs
 
 ROWS, FILES = 1_000_000, 10
 

@@ -6,6 +6,8 @@ without torch, and only a sweep starts Ray.
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +50,10 @@ Log = Annotated[
     typer.Option(metavar="LOGGER", help="Log to tensorboard, mlflow or wandb too; repeatable."),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
+AllowPartial = Annotated[
+    bool,
+    typer.Option("--allow-partial", help="Be content with what can be read of damaged results."),
+]
 
 
 def main() -> None:
@@ -72,6 +78,19 @@ def main() -> None:
         )
     print(f"error: {problem}", file=sys.stderr)
     sys.exit(2)
+
+
+@contextmanager
+def _reading(allow_partial: bool) -> Iterator[list[str]]:
+    """Give a list for damaged parts; name them at the end, and exit with 1 unless allowed."""
+    damaged: list[str] = []
+    try:
+        yield damaged
+    finally:
+        for problem in damaged:
+            print(f"{'warning' if allow_partial else 'error'}: {problem}", file=sys.stderr)
+    if damaged and not allow_partial:
+        sys.exit(1)
 
 
 @app.callback()
@@ -184,12 +203,13 @@ def list_(
 
 
 @app.command()
-def status(run: RunName, storage: Storage = None) -> None:
+def status(run: RunName, allow_partial: AllowPartial = False, storage: Storage = None) -> None:
     """Say how far a run is, what failed and why, and its frontier so far."""
     from sweeper import reading
     from sweeper.runs import find_run
 
-    print(reading.status(find_run(run, storage)))
+    with _reading(allow_partial) as damaged:
+        print(reading.status(find_run(run, storage), damaged=damaged))
 
 
 @app.command()
@@ -203,13 +223,99 @@ def frontier(
         str | None,
         typer.Option(help="observation or token.  [default: token for sentences]"),
     ] = None,
+    allow_partial: AllowPartial = False,
     storage: Storage = None,
 ) -> None:
     """Write the frontier of one or several runs as CSV, Parquet, PNG and SVG, and print it."""
     from sweeper import reading
     from sweeper.runs import find_run
 
-    print(reading.frontier([find_run(name, storage) for name in runs], output=output, per=per))
+    found = [find_run(name, storage) for name in runs]
+    with _reading(allow_partial) as damaged:
+        print(reading.frontier(found, output=output, per=per, damaged=damaged))
+
+
+@app.command()
+def rerun(
+    point: Annotated[
+        str, typer.Argument(metavar="POINT_ID", help="A trial's id, or how it begins.")
+    ],
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The run it is in.  [default: any]")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Train one stored trial again, and say whether it ends as it did.
+
+    Exit codes: 0 it agrees, 1 it does not, 130 interrupted. Nothing is stored or changed.
+    """
+    from sweeper import points, rerunning
+
+    sys.exit(rerunning.rerun(points.find_point(point, run=run, storage=storage)))
+
+
+@app.command()
+def extend(
+    run: RunName,
+    trials: Annotated[int, typer.Option(min=1, help="Configurations more for every arm.")],
+    workers: Workers = None,
+    storage: Storage = None,
+) -> None:
+    """Search further in a run, finished or not, from what its samplers know.
+
+    Exit codes are those of `sweeper run`.
+    """
+    from sweeper import extending
+    from sweeper.runs import find_run
+
+    sys.exit(extending.extend(find_run(run, storage), trials, workers=workers))
+
+
+@app.command()
+def merge(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[Path, typer.Option(metavar="NEW_RUN", help="Name or directory.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Merge what differs; the run named first counts.")
+    ] = False,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+) -> None:
+    """Make a new run of the trials of several runs of one experiment, each trial once.
+
+    It is there to be read; to go on, extend one of the runs and merge them again.
+    """
+    from sweeper import merging
+    from sweeper.runs import find_run, runs_root
+
+    target = runs_root(storage) / output if len(output.parts) == 1 else output
+    found = [find_run(name, storage) for name in runs]
+    with _reading(allow_partial) as damaged:
+        print(
+            merging.merge(found, target, force=force, damaged=damaged if allow_partial else None)
+        )
+
+
+@app.command()
+def export(
+    run: RunName,
+    to: Annotated[str, typer.Option(help="csv, parquet or optuna.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The file.  [default: in the run's export directory]")
+    ] = None,
+    final_only: Annotated[
+        bool, typer.Option("--final-only/--all", help="Leave out what came before a trial's end.")
+    ] = False,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+) -> None:
+    """Write a run's rows as one CSV or Parquet file, or its trials as Optuna studies."""
+    from sweeper import exporting
+    from sweeper.runs import find_run
+
+    found = find_run(run, storage)
+    with _reading(allow_partial) as damaged:
+        print(exporting.export(found, to, output=output, final_only=final_only, damaged=damaged))
 
 
 @app.command()

@@ -84,6 +84,9 @@ def _runs(storage: Path | None) -> Entries:
 def _about(run: RunDirectory) -> str:
     try:
         n_ended = len(ResultStore(run.results).finished())
+        if runs := run.merged_from:
+            names = ", ".join(Path(path).name for path in runs)
+            return f"{n_ended} trials, merged from {names}; {run.description}"
         return f"{n_ended} of {run.n_trials} trials have ended; {run.description}"
     except SweeperError as error:
         return str(error)

@@ -1,5 +1,6 @@
 """What a sweep would do, said before it does anything (`sweeper run --dry-run`)."""
 
+import shlex
 from pathlib import Path
 
 import optuna
@@ -54,7 +55,20 @@ def refuse_another(experiment: Experiment, directory: RunDirectory) -> None:
         raise SweeperError(
             f"{directory.path} belongs to another experiment; choose another --name, or undo:\n"
             + "\n".join(f"  {change}" for change in changes)
+            + _about_more_trials(stored, experiment, changes, directory)
         )
+
+
+def _about_more_trials(
+    stored: Experiment, given: Experiment, changes: list[str], directory: RunDirectory
+) -> str:
+    """Say how to go on where only the number of trials differs."""
+    has, wants = stored.search.trials, given.search.trials
+    if has == wants or len(changes) > 1:
+        return ""
+    run, lacks = shlex.quote(str(directory.path)), wants - has
+    command = f"resume {run}" if has > wants else f"extend {run} --trials {lacks}"
+    return f"\nthe run itself has {has} trials an arm; go on with: sweeper {command}"
 
 
 def _arm(arm: Arm) -> list[str]:

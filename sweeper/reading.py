@@ -18,17 +18,22 @@ SHOWN_REASONS = 10
 
 
 def frontier(
-    runs: Sequence[RunDirectory], *, output: Path | None = None, per: str | None = None
+    runs: Sequence[RunDirectory],
+    *,
+    output: Path | None = None,
+    per: str | None = None,
+    damaged: list[str] | None = None,
 ) -> str:
     """Write the frontier of `runs` as a table and a picture, and say what it is and where it lies.
 
-    `per` is "observation" or "token", by default token where observations have several. Raises
+    `per` is "observation" or "token", by default token where observations have several. What is
+    wrong with parts that cannot be read goes to `damaged`; without it, they are an error. Raises
     `SweeperError` where no trial is stored, where several runs have no `output` directory, and
     where that cannot be written.
     """
     if output is None and len(runs) > 1:
         raise SweeperError("several runs need a directory for their frontier; name it by --output")
-    found = _frontier(runs, per)
+    found = _frontier(runs, per, damaged)
     if found.points.empty:
         return "\n".join([*_described(found), "nothing to draw"])
     directory = output or runs[0].frontier
@@ -42,16 +47,21 @@ def frontier(
     return "\n".join([*_described(found), "", *map(str, paths)])
 
 
-def status(run: RunDirectory) -> str:
-    """Say how far a run is, how its trials ended and why, and what its frontier is so far."""
+def status(run: RunDirectory, *, damaged: list[str] | None = None) -> str:
+    """Say how far a run is, how its trials ended and why, and what its frontier is so far.
+
+    `damaged` is as for `frontier`.
+    """
     n_trials = run.n_trials
-    ended = ResultStore(run.results).read(["arm", "trial_id", "status", "reason"], final_only=True)
+    store = ResultStore(run.results, damaged)
+    ended = store.read(["arm", "trial_id", "status", "reason"], final_only=True)
     counts = ended["status"].value_counts()
-    state = "running" if run.is_driven() else "finished" if len(ended) >= n_trials else "stopped"
+    state = _state(run, len(ended) >= n_trials)
     lines = [
         f"{run.path}: {state}; {len(ended)} of {n_trials} trials have ended"
         + "".join(f", {n} {status}" for status, n in counts.items())
     ]
+    lines += [f"  {path}" for path in run.merged_from]
     if state == "stopped":
         lines.append(f"continue with: sweeper resume {shlex.quote(str(run.path))}")
     reasons = ended[ended["status"] != "done"]
@@ -60,13 +70,23 @@ def status(run: RunDirectory) -> str:
     if len(reasons) > SHOWN_REASONS:
         lines.append(f"  and {len(reasons) - SHOWN_REASONS} more")
     if (ended["status"] == "done").any():
-        lines += ["", *_described(_frontier([run], None))]
+        lines += ["", *_described(_frontier([run], None, damaged))]
     return "\n".join(lines)
 
 
-def _frontier(runs: Sequence[RunDirectory], per: str | None) -> pareto.Frontier:
+def _state(run: RunDirectory, complete: bool) -> str:
+    if run.merged_from:
+        return "merged"
+    if run.is_driven():
+        return "running"
+    return "finished" if complete else "stopped"
+
+
+def _frontier(
+    runs: Sequence[RunDirectory], per: str | None, damaged: list[str] | None
+) -> pareto.Frontier:
     paths = [run.path for run in runs]
-    rows = read_runs(paths, final_only=True)
+    rows = read_runs(paths, final_only=True, damaged=damaged)
     if rows.empty:
         names = ", ".join(str(path) for path in paths)
         raise SweeperError(f"{names}: no trial has ended yet, so there is no frontier")

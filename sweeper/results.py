@@ -6,7 +6,6 @@ what makes recording a trial twice, and merging parts while others read, harmles
 """
 
 import contextlib
-import difflib
 import hashlib
 import json
 import os
@@ -14,7 +13,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -22,90 +20,30 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweeper.columns import COLUMNS, SCHEMA, SCHEMA_VERSION, VERSION_KEY, nearest_column
 from sweeper.errors import SweeperError
 
-SCHEMA_VERSION = 1
 RESULTS = "results"  # where a run directory keeps its store
 
-_VERSION_KEY = b"sweeper_schema_version"
 _COMPACTED = "compacted-"
+# `trial` is as long as all other columns together; who wants it asks for it.
+_ALL_BUT_TRIAL = tuple(name for name in SCHEMA.names if name != "trial")
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-class Column(NamedTuple):
-    """One column of a stored row; a `required` one is never null."""
-
-    name: str
-    type: pa.DataType
-    description: str
-    required: bool = False
-
-
-_TEXT, _FLOAT, _INT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
-
-# nll, mi, elbo and kl are nats per observation. `_se` is the Monte Carlo standard error,
-# `_sampling_se` the one from evaluating a subset of the split (null for a full split).
-COLUMNS = (
-    Column("experiment", _TEXT, "name in the experiment file", True),
-    Column("arm", _TEXT, "arm of the experiment", True),
-    Column("trial_id", _TEXT, "identity: configuration and seed", True),
-    Column("config_hash", _TEXT, "hash of the resolved trial and its data", True),
-    Column("seed", _INT, "seed of every random generator of the trial", True),
-    Column("step", _INT, "optimiser steps taken before this evaluation", True),
-    Column("final", _FLAG, "true for the last row of a trial, and only there", True),
-    Column("status", _TEXT, "running (not final), done, diverged or failed", True),
-    Column("reason", _TEXT, "why the trial diverged or failed"),
-    Column("confirms", _TEXT, "trial whose configuration this one repeats, to confirm it"),
-    Column("scale", _TEXT, "named scale of the experiment, where one was chosen"),
-    Column("split", _TEXT, "split evaluated: train, validation or test"),
-    Column("nll", _FLOAT, "estimated negative log-likelihood, nats per observation"),
-    Column("nll_se", _FLOAT, "Monte Carlo standard error of nll"),
-    Column("nll_sampling_se", _FLOAT, "standard error of nll from evaluating a subset"),
-    Column("mi", _FLOAT, "estimated I(x; z) under the model, nats per observation"),
-    Column("mi_se", _FLOAT, "Monte Carlo standard error of mi"),
-    Column("mi_sampling_se", _FLOAT, "standard error of mi from evaluating a subset"),
-    Column("nll_mi_covariance", _FLOAT, "Monte Carlo covariance of nll and mi"),
-    Column("nll_exact", _FLOAT, "negative log-likelihood by enumerating the latent space"),
-    Column("mi_exact", _FLOAT, "mutual information by enumerating the latent space"),
-    Column("elbo", _FLOAT, "evidence lower bound, nats per observation"),
-    Column("elbo_se", _FLOAT, "Monte Carlo standard error of elbo"),
-    Column("kl", _FLOAT, "mean KL(q(z|x) || p(z)), nats per observation"),
-    Column("kl_se", _FLOAT, "Monte Carlo standard error of kl"),
-    Column("ess", _FLOAT, "effective sample size of the K weights, mean over observations"),
-    Column("ess_min", _FLOAT, "the same, smallest over observations"),
-    Column("perplexity", _FLOAT, "exp of nll_per_token"),
-    Column("nll_per_token", _FLOAT, "total NLL over total tokens, nats"),
-    Column("mi_per_token", _FLOAT, "total MI over total tokens, nats"),
-    Column("elbo_per_token", _FLOAT, "total ELBO over total tokens, nats"),
-    Column("kl_per_token", _FLOAT, "total KL(q(z|x) || p(z)) over total tokens, nats"),
-    Column("tokens", _FLOAT, "mean number of tokens an observation"),
-    Column("observations", _INT, "observations evaluated"),
-    Column("samples", _INT, "K, latent samples per observation in the evaluation"),
-    Column("nll_per_token_sampling_se", _FLOAT, "standard error of nll_per_token from a subset"),
-    Column("mi_per_token_sampling_se", _FLOAT, "standard error of mi_per_token from a subset"),
-    Column("nll_floor", _FLOAT, "lowest possible nll, the entropy of the data, where known"),
-    Column("mi_ceiling", _FLOAT, "highest possible mi, the limit of the latents, where known"),
-    Column("train_loss", _FLOAT, "mean training loss since the evaluation before"),
-    Column("train_seconds", _FLOAT, "seconds of training so far"),
-    Column("eval_seconds", _FLOAT, "seconds of evaluation so far"),
-    Column("steps_per_second", _FLOAT, "training steps per second"),
-    Column("device", _TEXT, "device trained on"),
-    Column("host", _TEXT, "machine trained on"),
-    Column("peak_memory_bytes", _INT, "largest memory use of the trial's process or device"),
-    Column("code_version", _TEXT, "version of the code that trained"),
-    Column("data_sha256", _TEXT, "checksum of the data"),
-    Column("created_at", pa.timestamp("us", tz="UTC"), "when the row was made", True),
-    Column("schema_version", pa.int32(), "version of these columns", True),
-    Column("trial", _TEXT, "the whole resolved trial as JSON with sorted keys"),
-)
-SCHEMA = pa.schema([pa.field(c.name, c.type, nullable=not c.required) for c in COLUMNS])
+class _NewerSchemaError(SweeperError):
+    """Rows that a newer sweeper wrote: half of them, or what they hold, cannot be guessed."""
 
 
 class ResultStore:
-    """The rows of a run, below `directory`, which the first `append` creates."""
+    """The rows of a run, below `directory`, which the first `append` creates.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    A part that cannot be read is an error; with a list `damaged`, it is passed over instead and
+    what is wrong with it goes there, once. Rows of a newer schema are an error in any case.
+    """
+
+    def __init__(self, directory: Path, damaged: list[str] | None = None) -> None:
+        self.directory, self.damaged = directory, damaged
         self._ids: dict[Path, frozenset[str]] = {}  # of compacted files, which never change
 
     def append(self, rows: Sequence[Mapping[str, object]]) -> Path:
@@ -148,6 +86,33 @@ class ResultStore:
         """
         return _frame(self._table(columns, final_only))
 
+    def table(self, *, final_only: bool = False) -> pa.Table:
+        """Read the rows as `read` does, with the column `trial`, in Arrow's types."""
+        return self._table(None, final_only, SCHEMA.names)
+
+    def trial(self, trial_id: str) -> pd.DataFrame:
+        """Read the rows of one trial with all columns; none where it is not stored.
+
+        Raises `SweeperError` where its part cannot be read.
+        """
+        compacted, parts = self._files()
+        for path in [*compacted, *parts]:
+            if path.stem == trial_id or (
+                path in compacted and trial_id in self._compacted_ids(path)
+            ):
+                table = _load(path)
+                mine = pa.array([stored == trial_id for stored in table["trial_id"].to_pylist()])
+                return _frame(_unify([table.filter(mine)]))
+        return _frame(SCHEMA.empty_table())
+
+    def add(self, tables: Sequence[pa.Table]) -> Path:
+        """Store whole trials of other stores, as `table` gives them, none twice; as one file.
+
+        Raises `SweeperError` where it cannot be written.
+        """
+        whole = _unify(tables)
+        return _write(whole, self._compacted(whole["trial_id"].unique().to_pylist()))
+
     def compact(self, threshold: int = 500) -> Path | None:
         """Merge the parts into one file once there are `threshold` of them, and return it.
 
@@ -167,20 +132,29 @@ class ResultStore:
                 whole[part] = _load(part)
         if not whole:
             return None
-        digest = hashlib.sha256("\n".join(part.stem for part in whole).encode()).hexdigest()
-        path = self.directory / f"{_COMPACTED}{digest[:16]}.parquet"
+        path = self._compacted([part.stem for part in whole])
         _write(_unify(list(whole.values())), path)
         for part in whole:
             part.unlink(missing_ok=True)
         return path
 
-    def _table(self, columns: Sequence[str] | None, final_only: bool) -> pa.Table:
+    def _compacted(self, trials: Sequence[str]) -> Path:
+        digest = hashlib.sha256("\n".join(trials).encode()).hexdigest()
+        return self.directory / f"{_COMPACTED}{digest[:16]}.parquet"
+
+    def _table(
+        self,
+        columns: Sequence[str] | None,
+        final_only: bool,
+        default: Sequence[str] = _ALL_BUT_TRIAL,
+    ) -> pa.Table:
         for _ in range(10):
             compacted, parts = self._files()
             try:
-                return _read_files([*compacted, *parts], columns, final_only)
+                tables = self._load_all([*compacted, *parts], columns, default)
             except FileNotFoundError:  # merged into a compacted file since it was listed
                 continue
+            return _of_whole_trials(tables, columns, final_only)
         raise SweeperError(f"{self.directory} changes faster than it can be read; try again.")
 
     def _files(self) -> tuple[list[Path], list[Path]]:
@@ -194,17 +168,40 @@ class ResultStore:
 
     def _compacted_ids(self, path: Path) -> frozenset[str]:
         if path not in self._ids:
-            self._ids[path] = frozenset(_load(path, ["trial_id"])["trial_id"].to_pylist())
+            tables = self._load_all([path], ["trial_id"], ())
+            self._ids[path] = frozenset(i for t in tables for i in t["trial_id"].to_pylist())
         return self._ids[path]
+
+    def _load_all(
+        self, paths: Sequence[Path], columns: Sequence[str] | None, default: Sequence[str]
+    ) -> list[pa.Table]:
+        """Load what the `columns` need, or the `default` ones and the knobs, of several files."""
+        needed = default if columns is None else [*columns, "trial_id", "final"]
+        tables, problems = [], []
+        for path in paths:
+            try:
+                tables.append(_load(path, needed, knobs=columns is None))
+            except SweeperError as error:
+                if self.damaged is None or isinstance(error, _NewerSchemaError):
+                    problems.append(str(error))
+                elif str(error) not in self.damaged:
+                    self.damaged.append(str(error))
+        if problems:
+            raise SweeperError("\n".join(problems))
+        return tables
 
 
 def read_runs(
-    runs: Sequence[Path], columns: Sequence[str] | None = None, *, final_only: bool = False
+    runs: Sequence[Path],
+    columns: Sequence[str] | None = None,
+    *,
+    final_only: bool = False,
+    damaged: list[str] | None = None,
 ) -> pd.DataFrame:
     """Read several run directories as `ResultStore.read` does, with a first column `run`.
 
     `run` is the directory's name, or its whole path where two runs share a name. A run without
-    a finished trial has no rows.
+    a finished trial has no rows. `damaged` is as in a `ResultStore`.
 
     Raises `SweeperError` where a directory does not exist, and as `ResultStore.read` does.
     """
@@ -214,7 +211,7 @@ def read_runs(
     for path in paths:
         if not path.is_dir():
             raise SweeperError(f"{path} is not a run; name a directory that `sweeper run` wrote.")
-        tables.append(ResultStore(path / RESULTS)._table(columns, final_only))
+        tables.append(ResultStore(path / RESULTS, damaged)._table(columns, final_only))
     labels = [path.name if names.count(path.name) == 1 else str(path) for path in paths]
     frame = _frame(_unify(tables, columns))
     frame.insert(0, "run", pd.Series(np.repeat(labels, [len(t) for t in tables]), dtype="str"))
@@ -222,7 +219,7 @@ def read_runs(
 
 
 def _write(table: pa.Table, path: Path) -> Path:
-    table = table.replace_schema_metadata({_VERSION_KEY: str(SCHEMA_VERSION)})
+    table = table.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -254,7 +251,9 @@ def _trial_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
     names = sorted({name for row in rows for name in row})
     for name in names:
         if "." not in name and name not in SCHEMA.names:
-            raise ValueError(f"`{name}` is not a column of the result store.{_nearest(name)}")
+            raise ValueError(
+                f"`{name}` is not a column of the result store.{nearest_column(name)}"
+            )
     for column in COLUMNS:
         if column.required and any(row.get(column.name) is None for row in rows):
             raise ValueError(f"a row has no `{column.name}`, which every row needs.")
@@ -289,22 +288,12 @@ def _knob(values: list[object]) -> pa.Array:
     return pa.array([v if isinstance(v, plain) else json.dumps(v, sort_keys=True) for v in values])
 
 
-def _read_files(
-    paths: Sequence[Path], columns: Sequence[str] | None, final_only: bool
+def _of_whole_trials(
+    tables: Sequence[pa.Table], columns: Sequence[str] | None, final_only: bool
 ) -> pa.Table:
     """Rows of the files of one store. Of a trial that lies in two files, the first one counts."""
-    # `trial` is as long as all other columns together; who wants it asks for it.
-    default = [name for name in SCHEMA.names if name != "trial"]
-    needed = default if columns is None else list(dict.fromkeys([*columns, "trial_id", "final"]))
-    tables, problems = [], []
-    for path in paths:
-        try:
-            tables.append(_load(path, needed, knobs=columns is None))
-        except SweeperError as error:
-            problems.append(str(error))
-    if problems:
-        raise SweeperError("\n".join(problems))
-    table = _unify(tables, None if columns is None else needed)
+    needed = None if columns is None else list(dict.fromkeys([*columns, "trial_id", "final"]))
+    table = _unify(tables, needed)
     trials, _ = pd.factorize(table["trial_id"].to_pandas())
     files = np.repeat(np.arange(len(tables)), [len(part) for part in tables])
     _, first_row = np.unique(trials, return_index=True)
@@ -323,11 +312,11 @@ def _load(path: Path, names: Sequence[str] = SCHEMA.names, knobs: bool = True) -
     try:
         with pq.ParquetFile(path) as file:
             stored = file.schema_arrow
-            version = (stored.metadata or {}).get(_VERSION_KEY)
+            version = (stored.metadata or {}).get(VERSION_KEY)
             if version is None:
                 raise SweeperError(f"{path} was not written by sweeper; move it elsewhere.")
             if int(version) > SCHEMA_VERSION:
-                raise SweeperError(
+                raise _NewerSchemaError(
                     f"{path} was written by a newer sweeper (schema {int(version)}; this one "
                     f"reads up to {SCHEMA_VERSION}); upgrade sweeper to read it."
                 )
@@ -382,13 +371,10 @@ def _conform(table: pa.Table, target: pa.Schema) -> pa.Table:
 def _frame(table: pa.Table) -> pd.DataFrame:
     for field in table.schema:
         if field.type == pa.null() and len(table):
-            raise SweeperError(f"no stored row has a column `{field.name}`.{_nearest(field.name)}")
+            raise SweeperError(
+                f"no stored row has a column `{field.name}`.{nearest_column(field.name)}"
+            )
     optional = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame = table.to_pandas(types_mapper=optional.get)
     plain = {"seed": "int64", "step": "int64", "final": "bool"}  # these are never missing
     return frame.astype({name: kind for name, kind in plain.items() if name in frame})
-
-
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, SCHEMA.names, n=1)
-    return f" Did you mean `{near[0]}`?" if near else ""

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,6 +36,7 @@ class RunDirectory:
         self.logs = path / "logs"  # for other programs, where they were asked for
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"
+        self._merged_from = path / "merged_from"
         self._lock = path / "driver.lock"
 
     @property
@@ -75,7 +76,7 @@ class RunDirectory:
 
         Raises `SweeperError` where its file is damaged, as `n_trials` does.
         """
-        return str(self._described().get("description", ""))
+        return str(self.document().get("description", ""))
 
     @property
     def n_trials(self) -> int:
@@ -84,7 +85,7 @@ class RunDirectory:
         As many as its experiment says, or the fewer that were left when a sweep that proposed
         some of them twice was finished.
         """
-        described = self._described()
+        described = self.document()
         try:
             search = described["search"]
             planned = int(len(described["arms"]) * search["trials"] * search["seeds"])
@@ -92,6 +93,50 @@ class RunDirectory:
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise self._damaged(error) from None
         return min(planned, left)
+
+    @property
+    def merged_from(self) -> tuple[str, ...]:
+        """The directories of the runs that this one is the union of; none if it was trained.
+
+        Raises `SweeperError` where that cannot be read.
+        """
+        try:
+            return tuple(self._merged_from.read_text("utf-8").splitlines())
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            raise SweeperError(
+                f"cannot read {self._merged_from}: {error}; merge the runs again"
+            ) from None
+
+    def merge(self, runs: Sequence[Path], n_trials: int) -> None:
+        """Note that this is the union of other runs, and that it has `n_trials`.
+
+        Raises `OSError` where that cannot be written.
+        """
+        write_atomically(self._n_distinct, str(n_trials))
+        write_atomically(self._merged_from, "".join(f"{run}\n" for run in runs))
+
+    def refuse_merged(self) -> None:
+        """Raise `SweeperError` where this is the union of other runs, which has no studies."""
+        if runs := self.merged_from:
+            raise SweeperError(
+                f"{self.path} is merged from {', '.join(runs)} and cannot be trained further; "
+                "extend one of those and merge them again"
+            )
+
+    def extend(self, experiment_text: str) -> None:
+        """Put an experiment with more trials in the place of the one before.
+
+        The caller holds the run's lock. Raises `SweeperError` where it cannot be written.
+        """
+        try:
+            self._n_distinct.unlink(missing_ok=True)  # first: to be without it does no harm
+            write_atomically(self.experiment_file, experiment_text)
+        except OSError as error:
+            raise SweeperError(
+                f"cannot write below {self.path}: {error.strerror}; free space and try again"
+            ) from None
 
     def finish(self, n_trials: int) -> None:
         """Note that all trials have ended, and that they are `n_trials`.
@@ -107,7 +152,11 @@ class RunDirectory:
                 f"cannot write {self._n_distinct}: {error.strerror}; free space and resume the run"
             ) from None
 
-    def _described(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
+        """Give the stored experiment as plain values.
+
+        Raises `SweeperError` where its file is damaged.
+        """
         try:
             described = yaml.safe_load(self.experiment_file.read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
@@ -191,7 +240,7 @@ def find_run(run: str, storage: Path | None = None) -> RunDirectory:
 
 def list_runs(storage: Path | None = None) -> list[RunDirectory]:
     """Give the runs that there are, by name."""
-    files = sorted(runs_root(storage).glob("*/experiment.yaml"))
+    files = sorted(runs_root(storage).glob("[!.]*/experiment.yaml"))
     return [RunDirectory(file.parent) for file in files]
 
 

@@ -35,51 +35,57 @@ def run(
     """
     directory = RunDirectory(runs_root(storage) / experiment.name)
     if directory.exists:
+        directory.refuse_merged()
         refuse_another(experiment, directory)
     checksums = data_checksums(experiment)
     fitting_trials(experiment)
     loggers = create(log, directory.logs, experiment.name)
     if not directory.exists:
         directory.create(experiment.to_yaml())
-    return _continue(experiment, directory, checksums, workers, loggers)
+    with directory.driven():
+        return proceed(experiment, directory, checksums, workers, loggers)
 
 
 def resume(directory: RunDirectory, *, workers: int | None, log: Sequence[str] = ()) -> int:
     """Continue a run from its own copy of the experiment; returns the exit code."""
+    directory.refuse_merged()
     experiment = experiments.load(directory.experiment_file)
     fitting_trials(experiment)
+    checksums = data_checksums(experiment)
     loggers = create(log, directory.logs, experiment.name)
-    return _continue(experiment, directory, data_checksums(experiment), workers, loggers)
+    with directory.driven():
+        return proceed(experiment, directory, checksums, workers, loggers)
 
 
-def _continue(
+def proceed(
     experiment: Experiment,
     directory: RunDirectory,
     checksums: dict[str, str],
     workers: int | None,
-    loggers: Sequence[Logger],
+    loggers: Sequence[Logger] = (),
 ) -> int:
-    with directory.driven():
-        store = ResultStore(directory.results)
-        stored = store.read(final_only=True)
-        n_trials = directory.n_trials
-        if len(stored) < n_trials:
-            print(
-                f"{directory.path}: {len(stored)} of {n_trials} trials are done; training the rest"
-            )
-        else:
-            print(f"{directory.path}: all {n_trials} trials are done")
-        display = progress(n_trials, stored)
-        sweep = _open(experiment, directory, checksums)
-        try:
-            finished = drive(sweep, directory, Everybody(display, loggers), workers)
-        except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
-            return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
-        if finished:
-            store.compact()
-            directory.finish(display.n_finished)
-        if display.n_finished:
-            print(reading.frontier([directory]))
+    """Train what remains of a run whose lock the caller holds, and draw its frontier.
+
+    Returns the exit code.
+    """
+    store = ResultStore(directory.results)
+    stored = store.read(final_only=True)
+    n_trials = directory.n_trials
+    if len(stored) < n_trials:
+        print(f"{directory.path}: {len(stored)} of {n_trials} trials are done; training the rest")
+    else:
+        print(f"{directory.path}: all {n_trials} trials are done")
+    display = progress(n_trials, stored)
+    sweep = _open(experiment, directory, checksums)
+    try:
+        finished = drive(sweep, directory, Everybody(display, loggers), workers)
+    except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
+        return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
+    if finished:
+        store.compact()
+        directory.finish(display.n_finished)
+    if display.n_finished:
+        print(reading.frontier([directory]))
     n_failed = display.statuses["failed"]
     if not finished:
         return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 
 from analysis.frontier import COLUMNS as FRONTIER_COLUMNS
 from analysis.frontier import frontier_points
+from sweeper.columns import COLUMNS, SCHEMA, SCHEMA_VERSION
 from sweeper.errors import SweeperError
-from sweeper.results import COLUMNS, SCHEMA, SCHEMA_VERSION, ResultStore, read_runs
+from sweeper.results import ResultStore, read_runs
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

@@ -1,0 +1,55 @@
+"""`sweeper extend`: more configurations for every arm of a run, from where its studies are."""
+
+from sweeper import experiment as experiments
+from sweeper.corpora import data_checksums
+from sweeper.driver import fitting_trials
+from sweeper.experiment import Experiment
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory
+from sweeper.search import GP_TRIALS, resolve_sampler
+from sweeper.sweeping import proceed
+
+
+def extend(directory: RunDirectory, n_more: int, *, workers: int | None) -> int:
+    """Give every arm `n_more` configurations and train what the run then lacks.
+
+    Returns the exit code, as `sweeper.sweeping.resume` does. The studies know what they were told
+    and go on. Raises `SweeperError` before anything is changed where the run was merged or is
+    being driven, where data or a GPU is missing or a part damaged, and where nothing is swept.
+    """
+    directory.refuse_merged()
+    with directory.driven():
+        before = experiments.load(directory.experiment_file)
+        n_trials = before.search.trials + n_more
+        extended = experiments.load(directory.experiment_file, trials=n_trials)
+        fitting_trials(extended)
+        checksums = data_checksums(extended)
+        ResultStore(directory.results).read(["trial_id"])  # raises where a part is damaged
+        directory.extend(extended.to_yaml())
+        print(
+            f"{directory.path}: {before.search.trials} + {n_more} = {n_trials} configurations "
+            "an arm from now on"
+        )
+        for line in _other_samplers(before, extended):
+            print(line)
+        return proceed(extended, directory, checksums, workers)
+
+
+def _other_samplers(before: Experiment, after: Experiment) -> list[str]:
+    """Tell where `auto` stands for another sampler now; a study takes any."""
+    lines = []
+    for name, arm in after.arms.items():
+        was, now = (
+            resolve_sampler(
+                experiment.search.sampler.name,
+                experiment.search.trials,
+                conditional=arm.space.is_conditional,
+            )
+            for experiment in (before, after)
+        )
+        if was != now:
+            lines.append(
+                f"{name}: beyond {GP_TRIALS} configurations the sampler `auto` is {now}, no "
+                f"longer {was}; it learns from all trials so far"
+            )
+    return lines

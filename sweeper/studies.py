@@ -1,0 +1,122 @@
+"""A run's stored trials as Optuna studies, for whoever has tools for those. Needs Optuna."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pyarrow as pa
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import TypeAdapter, ValidationError
+
+from analysis.frontier import frontier_points
+from search_spaces.distributions import Categorical, Distribution, Float, Int, Parameter, Value
+from search_spaces.spaces import Space
+from sweeper.errors import SweeperError
+from sweeper.runs import RunDirectory
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def write(run: RunDirectory, table: pa.Table, path: Path) -> dict[str, int]:
+    """Write a journal with a study for each arm of a run; give their numbers of trials.
+
+    `table` holds final rows. A trial has their figures as attributes. Its values, (NLL, MI) in
+    nats per observation, are those of a frontier: exact where they are known. What did not end
+    with such values has failed.
+
+    Raises `SweeperError` where the run's experiment has no search space.
+    """
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    n_trials = {}
+    for arm, trials in _trials(run, table).items():
+        study = optuna.create_study(
+            study_name=arm, storage=storage, directions=["minimize", "maximize"]
+        )
+        study.set_user_attr("run", str(run.path.resolve()))
+        study.add_trials(trials)
+        n_trials[arm] = len(trials)
+    return n_trials
+
+
+def _trials(run: RunDirectory, table: pa.Table) -> dict[str, list[FrozenTrial]]:
+    """Give the trials of every arm, oldest first."""
+    rows = table.sort_by([("created_at", "ascending"), ("trial_id", "ascending")]).to_pylist()
+    points = frontier_points(table.to_pandas()).points
+    figures = points[["nll_value", "mi_value"]].to_numpy().tolist()
+    values = dict(zip(points["trial_id"], figures, strict=True))
+    space = _space(run)
+    trials: dict[str, list[FrozenTrial]] = {arm: [] for arm in run.document()["arms"]}
+    for row in rows:
+        trials.setdefault(row["arm"], []).append(_frozen(row, values.get(row["trial_id"]), space))
+    return trials
+
+
+def _space(run: RunDirectory) -> Space:
+    adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Parameter])
+    try:
+        return Space(adapter.validate_python(run.document()["search"]["space"]))
+    except (KeyError, TypeError, ValidationError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise SweeperError(f"{run.experiment_file} has no search space: {reason}") from None
+
+
+def _frozen(row: Mapping[str, Any], values: Sequence[float] | None, space: Space) -> FrozenTrial:
+    params = {
+        path: value
+        for path, parameter in space.items()
+        if (value := _chosen(parameter, row.get(path))) is not None
+    }
+    left_out = {*params, "trial", "final", "created_at", "schema_version"}
+    seconds = (row["train_seconds"] or 0.0) + (row["eval_seconds"] or 0.0)
+    return FrozenTrial(
+        number=-1,  # the storage gives the numbers
+        trial_id=-1,
+        state=TrialState.FAIL if values is None else TrialState.COMPLETE,
+        value=None,
+        values=values,
+        datetime_start=row["created_at"] - pd.Timedelta(seconds=seconds).to_pytimedelta(),
+        datetime_complete=row["created_at"],
+        params=params,
+        distributions={path: _distribution(space[path]) for path in params},
+        user_attrs={k: v for k, v in row.items() if v is not None and k not in left_out},
+        system_attrs={},
+        intermediate_values={},
+    )
+
+
+def _chosen(parameter: Distribution, stored: Any) -> Value | None:
+    """Give a stored knob as a value of its parameter; none where it is none.
+
+    Beside floats, a store has whole numbers as floats, and beside text everything as JSON.
+    """
+    candidates = [stored]
+    if isinstance(stored, float) and stored.is_integer():
+        candidates.append(int(stored))
+    if isinstance(stored, str):
+        with suppress(ValueError):
+            candidates.append(json.loads(stored))
+    return next((value for value in candidates if parameter.contains(value)), None)
+
+
+def _distribution(parameter: Float | Int | Categorical) -> BaseDistribution:
+    match parameter:
+        case Float():
+            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        case Int():
+            return IntDistribution(
+                parameter.low, parameter.high, log=parameter.log, step=parameter.step
+            )
+        case Categorical():
+            return CategoricalDistribution(parameter.choices)
