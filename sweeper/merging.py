@@ -52,6 +52,32 @@ def merge(
     runs = list({run.path.resolve(): run for run in runs}.values())
     if len(runs) < 2:
         raise SweeperError("a union needs two runs or more; name them")
+    _refuse_place(target)
+    documents = [_document(run) for run in runs]
+    if their_own := all(map(_is_its_own_arm, documents)):
+        documents = [{**d, "arms": {target.name: d["arms"][d["name"]]}} for d in documents]
+    warnings = _differences(runs, documents)
+    if warnings and not force:
+        hint = "--force merges them nevertheless, under the experiment of the first"
+        raise SweeperError("\n".join([*warnings, hint]))
+    tables = [ResultStore(run.results, damaged).table() for run in runs]
+    if not any(map(len, tables)):
+        names = ", ".join(str(run.path) for run in runs)
+        raise SweeperError(f"no trial has ended in {names}, so there is nothing to merge")
+    conflicts = _conflicts(runs, tables)
+    if conflicts and not force:
+        hint = "--force keeps those of the run that is named first"
+        raise SweeperError("\n".join([*conflicts, hint]))
+    if their_own:
+        tables = [_with_arm(table, target.name) for table in tables]
+    parts = list(_each_once(tables))
+    union = pa.concat_tables([part.select(["trial_id", "arm", "config_hash"]) for part in parts])
+    _write(target, _united(target.name, documents, union), parts, runs)
+    told = [f"{target}: {_n_trials(union)} trials", *_shares(runs, tables, parts)]
+    return "\n".join([*told, *warnings, *conflicts])
+
+
+def _refuse_place(target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise SweeperError(f"{target} exists; choose another --output, or move it away")
     try:
@@ -59,44 +85,21 @@ def merge(
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise SweeperError(f"--output {target}: {reason}") from None
-    documents = [_document(run) for run in runs]
-    differences = _differences(runs, documents)
-    if differences and not force:
-        lines = [
-            *differences,
-            "--force merges them nevertheless, under the experiment of the first",
-        ]
-        raise SweeperError("these are runs of different experiments:\n" + "\n".join(lines))
-    tables = [ResultStore(run.results, damaged).table() for run in runs]
-    if not any(map(len, tables)):
-        names = ", ".join(str(run.path) for run in runs)
-        raise SweeperError(f"no trial has ended in {names}, so there is nothing to merge")
-    conflicts = _conflicts(runs, tables)
-    if conflicts and not force:
-        lines = [*conflicts, "--force keeps those of the run that is named first"]
-        raise SweeperError("some trials have other figures in another run:\n" + "\n".join(lines))
-    if all(map(_is_its_own_arm, documents)):
-        tables = [_with_arm(table, target.name) for table in tables]
-        documents = [
-            {**document, "arms": {target.name: next(iter(document["arms"].values()))}}
-            for document in documents
-        ]
-    parts = list(_each_once(tables))
-    union = pa.concat_tables([part.select(["trial_id", "arm", "config_hash"]) for part in parts])
-    _write(target, _united(target.name, documents, union), parts, runs)
-    counts = [part["trial_id"].unique().to_pylist() for part in parts]
-    lines = [f"{target}: {sum(map(len, counts))} trials"]
-    for run, table, kept in zip(runs, tables, counts, strict=True):
-        n_known = len(table["trial_id"].unique()) - len(kept)
+
+
+def _shares(
+    runs: Sequence[RunDirectory], tables: Sequence[pa.Table], parts: Sequence[pa.Table]
+) -> Iterator[str]:
+    """Tell what each run gave to the union."""
+    for run, table, part in zip(runs, tables, parts, strict=True):
+        n_known = _n_trials(table) - _n_trials(part)
         known = f", {n_known} more were there already" if n_known else ""
         driven = "; it is being driven, so there will be more" if run.is_driven() else ""
-        lines.append(f"  {len(kept)} of {run.path}{known}{driven}")
-    if differences:
-        lines += ["warning: these are runs of different experiments:", *differences]
-    if conflicts:
-        lines += ["warning: of trials with other figures in another run, the first counts:"]
-        lines += conflicts
-    return "\n".join(lines)
+        yield f"  {_n_trials(part)} of {run.path}{known}{driven}"
+
+
+def _n_trials(table: pa.Table) -> int:
+    return len(table["trial_id"].unique())
 
 
 def changes(a: object, b: object, path: str = "") -> Iterator[str]:
@@ -118,23 +121,17 @@ def _document(run: RunDirectory) -> Document:
 
 
 def _differences(runs: Sequence[RunDirectory], documents: Sequence[Document]) -> list[str]:
-    first, *others = map(_comparable, documents)
+    first, *others = documents
     lines = []
     for run, other in zip(runs[1:], others, strict=True):
         if found := list(changes(first, other)):
             lines += [f"  {runs[0].path} -> {run.path}:", *(f"    {line}" for line in found)]
-    return lines
+    return ["these are runs of different experiments:", *lines] if lines else []
 
 
 def _is_its_own_arm(document: Document) -> bool:
     """Say whether an experiment without arms was stored: then it is an arm of its own name."""
     return list(document["arms"]) == [document["name"]]
-
-
-def _comparable(document: Document) -> Document:
-    if _is_its_own_arm(document):
-        return {**document, "arms": {"(the only one)": document["arms"][document["name"]]}}
-    return document
 
 
 def _with_arm(table: pa.Table, arm: str) -> pa.Table:
@@ -157,7 +154,9 @@ def _conflicts(runs: Sequence[RunDirectory], tables: Sequence[pa.Table]) -> list
                 what = "" if name == "status" else f"{name} "
                 lines.append(f"  {trial}: {what}{a[name]} in {a['run']}, {b[name]} in {b['run']}")
         seen |= {str(trial): row for trial, row in ends.drop(both).iterrows()}
-    return lines[:SHOWN] + ([f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
+    if len(lines) > SHOWN:
+        lines[SHOWN:] = [f"  and {len(lines) - SHOWN} more"]
+    return ["some trials have other figures in another run:", *lines] if lines else []
 
 
 def _first_difference(a: "pd.Series[Any]", b: "pd.Series[Any]") -> str | None:
@@ -198,12 +197,11 @@ def _write(
 ) -> None:
     """Build the run beside its place and move it there: it is there whole or not at all."""
     building = target.with_name(f".{target.name}.{uuid4().hex}")
-    n_trials = sum(len(part["trial_id"].unique()) for part in parts)
     try:
         made = RunDirectory(building)
         made.create(dump(document))
         ResultStore(made.results).add(parts)
-        made.merge([run.path.resolve() for run in runs], n_trials)
+        made.merge([run.path.resolve() for run in runs], sum(map(_n_trials, parts)))
         building.rename(target)
     except OSError as error:
         raise SweeperError(

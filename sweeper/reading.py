@@ -61,7 +61,7 @@ def status(run: RunDirectory, *, damaged: list[str] | None = None) -> str:
         f"{run.path}: {state}; {len(ended)} of {n_trials} trials have ended"
         + "".join(f", {n} {status}" for status, n in counts.items())
     ]
-    lines += [f"  {path}" for path in run.merged_from]
+    lines += [f"  from {path}" for path in run.merged_from]
     if state == "stopped":
         lines.append(f"continue with: sweeper resume {shlex.quote(str(run.path))}")
     reasons = ended[ended["status"] != "done"]

@@ -203,7 +203,8 @@ def _shown(run: TrainingRun) -> Iterator[Any]:
         nonlocal n_told, told_at
         if run.evaluation_due or time.monotonic() - told_at > TELL_SECONDS:
             told_at = time.monotonic()
-            print(f"step {run.step}/{steps}", flush=True)
+            doing = ": evaluating" if run.evaluation_due else ""
+            print(f"step {run.step}/{steps}{doing}", flush=True)
         for evaluation in run.evaluations[n_told:]:
             n_told += 1
             print(
