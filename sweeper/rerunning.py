@@ -65,7 +65,7 @@ def rerun(point: Point) -> int:
     config = _config(point)
     resources = point.run.document().get("resources", {})
     torch.set_num_threads(max(1, int(resources.get("cpu", 1))))
-    on_gpu = stored["device"] not in ("cpu", None) and torch.cuda.is_available()
+    on_gpu = pd.notna(stored["device"]) and stored["device"] != "cpu" and torch.cuda.is_available()
     try:
         run = TrainingRun(
             config,

@@ -205,13 +205,14 @@ def read_runs(
 
     Raises `SweeperError` where a directory does not exist, and as `ResultStore.read` does.
     """
+    named = {run.resolve(): run for run in reversed(runs)}  # as they are named in errors
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names = [path.name for path in paths]
     tables = []
     for path in paths:
         if not path.is_dir():
             raise SweeperError(f"{path} is not a run; name a directory that `sweeper run` wrote.")
-        tables.append(ResultStore(path / RESULTS, damaged)._table(columns, final_only))
+        tables.append(ResultStore(named[path] / RESULTS, damaged)._table(columns, final_only))
     labels = [path.name if names.count(path.name) == 1 else str(path) for path in paths]
     frame = _frame(_unify(tables, columns))
     frame.insert(0, "run", pd.Series(np.repeat(labels, [len(t) for t in tables]), dtype="str"))

@@ -119,16 +119,17 @@ row = dict(
     experiment="e", arm="a", trial_id="t", config_hash="c", seed=0, step=1, final=True,
     status="done", created_at=datetime.now(UTC), nll=2.0, mi=1.0, tokens=1.0, trial="{}",
 )
-ResultStore(Path("runs/e/results")).append([row])
-Path("runs/e/experiment.yaml").write_text(
-    "name: e\\narms: {a: {}}\\nsearch: {trials: 1, seeds: 1}\\n"
-)
+for run in "ef":
+    ResultStore(Path(f"runs/{run}/results")).append([row | {"trial_id": run}])
+    Path(f"runs/{run}/experiment.yaml").write_text(
+        f"name: {run}\\narms: {{a: {{}}}}\\nsearch: {{trials: 1, seeds: 1}}\\n"
+    )
 """
 
 
 @pytest.fixture
 def run_here(tmp_path: Path) -> Path:
-    """A directory with a run of one trial."""
+    """A directory with two runs of one trial."""
     done = python(PART, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     return tmp_path
@@ -139,6 +140,9 @@ def run_here(tmp_path: Path) -> Path:
     [
         ("status e", "runs/e: finished; 1 of 1 trials have ended, 1 done"),
         ("frontier e", "Pareto frontier, nats per observation: 1 of 1 trials"),
+        ("export e --to csv", "runs/e/export/rows.csv: 1 rows"),
+        ("export e --to parquet", "runs/e/export/rows.parquet: 1 rows"),
+        ("merge e f --output g", "runs/g: 2 trials"),
         ("list runs", "  e  1 of 1 trials have ended"),
         ("list experiments", "  quickstart "),
         ("list spaces", "  melis_table_2 "),
@@ -154,7 +158,11 @@ def test_stored_results_are_read_where_nothing_can_be_trained(
 
 
 @pytest.mark.parametrize(
-    "command", ["run quickstart", "resume e", "validate quickstart", "show quickstart"]
+    "command",
+    [
+        *("run quickstart", "resume e", "validate quickstart", "show quickstart"),
+        *("rerun e", "extend e --trials 1", "export e --to optuna"),
+    ],
 )
 def test_a_command_that_needs_more_says_what_to_install(run_here: Path, command: str) -> None:
     done = python(WITHOUT_TRAINING, *command.split(), cwd=run_here)

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -5,9 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeper.corpora import data_checksums
 from sweeper.experiment import Experiment, load
+from sweeper.results import ResultStore
 from sweeper.rows import trial_rows
-from sweeper.search import Task
+from sweeper.runs import RunDirectory
+from sweeper.search import Sweep, Task
+from trainables.training import TrainingRun
 
 LEARNING_RATE = {"kind": "float", "low": 1.0e-3, "high": 1.0e-1, "log": True}
 TINY = {
@@ -34,6 +39,7 @@ TINY = {
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
+TrainRun = Callable[..., RunDirectory]
 
 
 def merged(base: Any, patch: Any) -> Any:
@@ -78,3 +84,25 @@ def ended() -> MakeRows:
         return trial_rows(experiment, task, report)
 
     return rows
+
+
+@pytest.fixture
+def train_run(tmp_path: Path) -> TrainRun:
+    """Trains a run in this process, into `tmp_path/runs`, or the first `n_trials` of it."""
+
+    def train(experiment: Experiment, n_trials: int | None = None) -> RunDirectory:
+        directory = RunDirectory(tmp_path / "runs" / experiment.name)
+        if not directory.exists:
+            directory.create(experiment.to_yaml())
+        store = ResultStore(directory.results)
+        sweep = Sweep(experiment, directory.journal, store, data_checksums(experiment))
+        for task in itertools.islice(iter(sweep.next, None), n_trials):
+            run = TrainingRun(task.config, task.seed, data_root=tmp_path)
+            while not run.finished:
+                run.evaluate() if run.evaluation_due else run.train()
+            evaluations = run.evaluations
+            report = {"status": "done", "device": "cpu", "host": "h", "evaluations": evaluations}
+            sweep.finish(task, trial_rows(experiment, task, report))
+        return directory
+
+    return train

@@ -95,7 +95,7 @@ COMMANDS = dict(commands(ROOT))
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
-        *("frontier", "confirm"),
+        *("frontier", "confirm", "rerun", "extend", "merge", "export"),
     }
 
     assert {name for name, *below in COMMANDS if not below} == promised
@@ -148,6 +148,10 @@ def test_without_a_command_the_help_is_shown(
         ("run quickstart --trials many", "Invalid value for '--trials': .*; see"),
         ("run quickstart --set", "Option '--set' requires an argument; see"),
         ("data fech", "No such command 'fech'. Did you mean 'fetch'?; see `sweeper data --help`"),
+        ("extend x", "Missing option '--trials'; see `sweeper extend --help`"),
+        ("extend x --trials 0", "Invalid value for '--trials': .* 1; see"),
+        ("merge x y", "Missing option '--output'; see `sweeper merge --help`"),
+        ("export x", "Missing option '--to'; see `sweeper export --help`"),
         ("frontier", "Missing argument 'RUN...'; see `sweeper frontier --help`"),
     ],
 )
@@ -174,6 +178,11 @@ def test_what_is_no_command_is_one_line_with_where_help_is(
         ("status x --storage y", "there is no run 'x' in y; see `sweeper list runs`"),
         ("resume ../quickstart", "there is no run '../quickstart' in runs"),
         ("frontier quickstart", "there is no run 'quickstart' in runs"),
+        ("extend quickstart --trials 1", "there is no run 'quickstart' in runs"),
+        ("merge a b --output c", "there is no run 'a' in runs"),
+        ("export quickstart --to csv", "there is no run 'quickstart' in runs"),
+        ("rerun abcdef", "there is no trial 'abcdef' in the runs in runs"),
+        ("rerun abcdef --run quickstart", "there is no run 'quickstart' in runs"),
         ("data fetch pbt", "there is no data set 'pbt'; there are symbols, ptb"),
         ("data verify pbt", "there is no data set 'pbt'; there are symbols, ptb"),
         ("run ptb_vimco_renyi", "run `sweeper data fetch ptb`, or set SWEEPER_DATA_DIR to where"),
@@ -364,6 +373,98 @@ def test_a_damaged_run_is_one_line(
     assert sweeper("resume", "tiny").code == 2
 
 
+READERS = ["status tiny", "frontier tiny", "export tiny --to csv", "export tiny --to optuna"]
+
+
+@pytest.mark.parametrize("line", READERS)
+def test_damaged_parts_are_named_and_the_rest_is_read(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], line: str
+) -> None:
+    first, second, _ = sorted(trained("done", "done", "done").results.iterdir())
+    whole = sweeper(*line.split())
+    assert (whole.code, whole.err) == (0, "")
+    first.write_bytes(b"PAR1")
+    second.write_bytes(b"")
+
+    strict = sweeper(*line.split())
+    assert strict.code == 1
+    assert strict.out
+    errors = strict.err.splitlines()
+    assert [error.split(" cannot be read")[0] for error in errors] == [
+        f"error: runs/tiny/results/{first.name}",
+        f"error: runs/tiny/results/{second.name}",
+    ]
+    lenient = sweeper(*line.split(), "--allow-partial")
+    assert (lenient.code, lenient.out) == (0, strict.out)
+    assert lenient.err == strict.err.replace("error: ", "warning: ")
+
+
+def test_damaged_parts_are_named_where_nothing_else_is_there(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
+) -> None:
+    [part] = trained("done").results.iterdir()
+    part.write_bytes(b"")
+    answer = sweeper("frontier", "tiny", "--allow-partial")
+
+    assert answer.code == 2
+    warning, error = answer.err.splitlines()
+    assert warning.startswith(f"warning: runs/tiny/results/{part.name} cannot be read")
+    assert error.startswith("error: ")
+    assert "no trial has ended yet" in error
+
+
+def test_a_damaged_part_keeps_a_sweep_from_going_on(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
+) -> None:
+    run = trained("done", "done", "done")
+    min(run.results.iterdir()).write_bytes(b"")
+    before = run.experiment_file.read_text()
+
+    for line in ("resume tiny", "run tiny.yaml", "extend tiny --trials 1"):
+        assert "cannot be read" in sweeper(*line.split()).is_one_error()
+    assert run.experiment_file.read_text() == before
+
+
+def test_a_union_of_damaged_runs_is_only_made_where_that_is_allowed(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
+) -> None:
+    part = min(trained("done", "done").results.iterdir())
+    trained("done", "done", "done", name="other")
+    part.write_bytes(b"")
+    line = ["merge", "tiny", "other", "--output", "both"]
+
+    assert f"{part.name} cannot be read" in sweeper(*line).is_one_error()
+    assert not Path("runs/both").exists()
+    answer = sweeper(*line, "--allow-partial")
+    assert (answer.code, answer.err.count("warning: ")) == (0, 1)
+    assert Path("runs/both").is_dir()
+
+
+def test_the_verbs_for_points_and_runs_work_from_the_command_line(
+    sweeper: SweeperCommand, train_run: Callable[..., RunDirectory], experiment: MakeExperiment
+) -> None:
+    run = train_run(experiment())
+    train_run(experiment(name="other", search={"sampler": {"seed": 1}}))
+    trial = min(ResultStore(run.results).finished())
+
+    answer = sweeper("rerun", trial[:8], "--run", "tiny")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.endswith("it agrees to the bit\n")
+    assert sweeper("merge", "tiny", "other", "--output", "both").code == 0
+    assert "both   6 trials, merged from tiny, other; A small one" in sweeper("list", "runs").out
+    assert sweeper("merge", "tiny", "other", "--output", "elsewhere/both").code == 0
+    assert sweeper("status", "elsewhere/both").out.startswith("elsewhere/both: merged; 6 of 6")
+    assert "cannot be trained further" in sweeper("resume", "both").is_one_error()
+    assert (
+        "runs/both exists" in sweeper("merge", "tiny", "other", "--output", "both").is_one_error()
+    )
+    answer = sweeper(
+        "export", "both", "--to", "parquet", "--final-only", "--output", "all.parquet"
+    )
+    assert answer.out.startswith("all.parquet: 6 rows, ")
+    assert "did you mean 'csv'?" in sweeper("export", "both", "--to", "cvs").is_one_error()
+
+
 def test_data_commands_tell_where_data_is_and_what_lacks(
     sweeper: SweeperCommand, tmp_path: Path
 ) -> None:
@@ -385,7 +486,7 @@ def test_an_interrupted_command_exits_with_130(
 ) -> None:
     trained("done")
 
-    def interrupted(run: RunDirectory) -> str:
+    def interrupted(run: RunDirectory, **options: object) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reading, "status", interrupted)

@@ -58,6 +58,18 @@ def test_runs_are_listed_with_how_far_they_are(experiment: MakeExperiment, tmp_p
     ]
 
 
+def test_a_merged_run_is_listed_with_those_it_was_merged_from(
+    experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "both")
+    run.create(experiment(name="both").to_yaml())
+    run.merge([tmp_path / "first", tmp_path / "second"], 0)
+
+    assert listing.text("runs", tmp_path).splitlines()[1:] == [
+        "  both  0 trials, merged from first, second; A small one"
+    ]
+
+
 def test_a_damaged_run_does_not_hide_the_others(
     experiment: MakeExperiment, tmp_path: Path
 ) -> None:

@@ -118,6 +118,23 @@ def test_a_plan_tells_of_a_run_that_would_refuse_it(
         plan.refuse_another(other, run)
 
 
+@pytest.mark.parametrize(
+    ("trials", "command"), [(2, "sweeper resume {}"), (5, "sweeper extend {} --trials 2")]
+)
+def test_where_only_the_number_of_trials_differs_the_way_on_is_told(
+    experiment: MakeExperiment, tmp_path: Path, trials: int, command: str
+) -> None:
+    run = RunDirectory(tmp_path / "tiny")
+    run.create(experiment().to_yaml())
+
+    with pytest.raises(SweeperError) as error:
+        plan.refuse_another(experiment(search={"trials": trials}), run)
+    assert str(error.value).splitlines()[1:] == [
+        f"  search.trials: 3 -> {trials}",
+        f"the run itself has 3 trials an arm; go on with: {command.format(run.path)}",
+    ]
+
+
 def test_a_plan_creates_nothing(experiment: MakeExperiment, tmp_path: Path) -> None:
     tiny = experiment()
     before = sorted(tmp_path.rglob("*"))

@@ -105,6 +105,29 @@ def test_a_damaged_part_is_one_line(store_run: StoreRun) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_the_rest_of_a_damaged_run_is_read_where_somebody_listens(store_run: StoreRun) -> None:
+    run = store_run("done", "done")
+    part = min(run.results.iterdir())
+    part.write_bytes(part.read_bytes()[:-10])
+    damaged: list[str] = []
+
+    assert "1 of 3 trials have ended, 1 done" in reading.status(run, damaged=damaged)
+    assert "1 of 1 trials" in reading.frontier([run], damaged=damaged)
+    assert [problem.split(" cannot be read")[0] for problem in damaged] == [str(part)]
+
+
+def test_a_merged_run_says_what_it_was_merged_from(store_run: StoreRun) -> None:
+    run = store_run("done")
+    run.merge([Path("runs/a"), Path("runs/b")], 1)
+
+    assert reading.status(run).splitlines()[:4] == [
+        "runs/tiny: merged; 1 of 1 trials have ended, 1 done",
+        "  from runs/a",
+        "  from runs/b",
+        "",
+    ]
+
+
 def test_a_frontier_is_written_beside_its_run(store_run: StoreRun) -> None:
     run = store_run("done", "done", "failed")
     lines = reading.frontier([run]).splitlines()

@@ -287,6 +287,89 @@ def test_damaged_parts_are_all_named_one_a_line(store: ResultStore) -> None:
     assert [line.split(" cannot be read")[0] for line in lines] == [str(truncated), str(emptied)]
 
 
+def test_damaged_parts_are_passed_over_where_somebody_listens(store: ResultStore) -> None:
+    truncated, emptied = store.append(trial("t")), store.append(trial("u"))
+    store.append(trial("v"))
+    truncated.write_bytes(truncated.read_bytes()[:-100])
+    emptied.write_bytes(b"")
+    damaged: list[str] = []
+    listening = ResultStore(store.directory, damaged)
+
+    assert listening.read()["trial_id"].tolist() == ["v"]
+    assert listening.table()["trial_id"].to_pylist() == ["v"]
+    assert [problem.split(" cannot be read")[0] for problem in damaged] == [
+        str(truncated),
+        str(emptied),
+    ]
+    of_runs: list[str] = []
+    assert len(read_runs([store.directory.parent], damaged=of_runs)) == 1
+    assert of_runs == damaged
+
+
+def test_a_damaged_compacted_file_is_named_once(store: ResultStore) -> None:
+    store.append(trial("t"))
+    compacted = store.compact(threshold=1)
+    assert compacted is not None
+    store.append(trial("u"))
+    compacted.write_bytes(b"PAR1")
+    damaged: list[str] = []
+    listening = ResultStore(store.directory, damaged)
+
+    assert listening.finished() == {"u"}
+    assert listening.read()["trial_id"].tolist() == ["u"]
+    assert len(damaged) == 1
+
+
+def test_rows_of_a_newer_schema_are_refused_whoever_listens(store: ResultStore) -> None:
+    part = store.append(trial("t"))
+    newer = pq.read_table(part).replace_schema_metadata({"sweeper_schema_version": "99"})
+    pq.write_table(newer, part)
+    damaged: list[str] = []
+    with pytest.raises(SweeperError, match="was written by a newer sweeper"):
+        ResultStore(store.directory, damaged).read()
+    assert damaged == []
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_one_trial_is_read_with_all_its_columns(store: ResultStore, compacted: bool) -> None:
+    store.append(trial("t", evaluations=2, **{"training.learning_rate": 0.5}))
+    store.append(trial("u"))
+    if compacted:
+        store.compact(threshold=2)
+    rows = store.trial("t")
+
+    assert rows["trial_id"].tolist() == ["t", "t"]
+    assert rows["final"].tolist() == [False, True]
+    assert rows["trial"].tolist() == ["{}", "{}"]
+    assert rows["training.learning_rate"].tolist()[1] == 0.5
+    assert store.trial("v").empty
+
+
+def test_one_trial_is_read_whatever_state_the_other_parts_are_in(store: ResultStore) -> None:
+    store.append(trial("t"))
+    store.append(trial("u")).write_bytes(b"")
+
+    assert len(store.trial("t")) == 1
+    with pytest.raises(SweeperError, match=r"u\.parquet cannot be read"):
+        store.trial("u")
+
+
+def test_trials_of_other_stores_are_added_with_all_their_columns(
+    store: ResultStore, tmp_path: Path
+) -> None:
+    other = ResultStore(tmp_path / "other")
+    other.append(trial("t", **{"model.hidden": 2}))
+    store.append(trial("u", **{"model.hidden": 0.5}))
+    together = ResultStore(tmp_path / "together")
+    together.add([store.table(), other.table()])
+
+    assert together.finished() == {"t", "u"}
+    assert together.read()["model.hidden"].tolist() == [0.5, 2.0]
+    assert together.table()["trial"].to_pylist() == ["{}", "{}"]
+    assert together.append(trial("t")) in together.directory.iterdir()
+    assert len(files(together)) == 1
+
+
 def test_a_file_of_another_program_is_named(store: ResultStore) -> None:
     store.append(trial("t"))
     pd.DataFrame({"a": [1]}).to_parquet(store.directory / "other.parquet")

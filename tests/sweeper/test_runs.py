@@ -206,3 +206,39 @@ def test_a_directory_without_an_experiment_is_no_run(tmp_path: Path) -> None:
     assert list_runs(tmp_path) == []
     assert list_runs(tmp_path / "none") == []
     assert runs.runs_root(None) == Path("runs")
+
+
+def test_a_union_has_the_trials_it_was_given_and_is_not_trained(run: RunDirectory) -> None:
+    assert run.merged_from == ()
+    run.refuse_merged()
+    run.merge([Path("/x/b"), Path("/x/c")], 5)
+
+    assert run.n_trials == 5
+    assert run.merged_from == ("/x/b", "/x/c")
+    with pytest.raises(SweeperError, match=r"a is merged from /x/b, /x/c and cannot be trained"):
+        run.refuse_merged()
+
+
+def test_an_extended_run_forgets_how_many_trials_were_left(run: RunDirectory) -> None:
+    run.finish(4)
+    assert run.n_trials == 4
+    run.extend(TEXT.replace("trials: 3", "trials: 5"))
+    assert run.n_trials == 20
+
+
+def test_a_run_that_cannot_be_extended_is_one_line_and_stays(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SweeperError, match=r"cannot write below .*a: No space left"):
+        run.extend("name: b")
+    assert run.experiment_file.read_text() == TEXT
+
+
+def test_what_is_hidden_is_no_run(run: RunDirectory) -> None:
+    RunDirectory(run.path.with_name(".a.half")).create(TEXT)
+
+    assert [known.path.name for known in list_runs(run.path.parent)] == ["a"]
