@@ -397,3 +397,30 @@ def test_trials_end_well_or_badly_and_wait_for_a_place_to_be_stored(
     assert len([reason for reason in reasons if re.match(found, reason)]) == 2
     assert len([reason for reason in reasons if reason.startswith("failed: RuntimeError: ")]) == 2
     assert {"left out: 2 diverged", "left out: 2 failed"} <= set(lines)
+
+
+def test_a_finished_run_is_extended_and_its_points_are_trained_again(
+    machine: Machine, experiment_file: WriteExperiment
+) -> None:
+    path = experiment_file(name="longer")
+    assert machine.sweeper("run", str(path), "--workers", "1")[0] == 0
+    before = machine.final("longer")
+
+    code, lines, err = machine.sweeper("extend", "longer", "--trials", "2", "--workers", "1")
+    assert (code, err) == (0, "")
+    assert lines[:2] == [
+        "runs/longer: 3 + 2 = 5 configurations an arm from now on",
+        "runs/longer: 3 of 5 trials are done; training the rest",
+    ]
+    after = machine.final("longer")
+    assert len(after) == 5
+    pd.testing.assert_frame_equal(after.loc[before.index], before)
+
+    code, _, err = machine.sweeper("run", str(path))
+    assert code == 2
+    assert err.splitlines()[1:] == [
+        "  search.trials: 5 -> 3",
+        "the run itself has 5 trials an arm; go on with: sweeper resume runs/longer",
+    ]
+    code, lines, err = machine.sweeper("rerun", str(after.index[-1]))
+    assert (code, lines[-1], err) == (0, "it agrees to the bit", "")

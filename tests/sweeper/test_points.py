@@ -91,8 +91,8 @@ def test_an_unknown_trial_comes_with_the_nearest(stored: Store) -> None:
         find_point("abcdfe01-0")
     with pytest.raises(SweeperError, match="in the runs in runs; `sweeper frontier` shows ids"):
         find_point("zzzzzz")
+    stored("b")
     with pytest.raises(SweeperError, match="there is no trial 'abcdef' in runs/b"):
-        stored("b")
         find_point("abcdef", run="b")
 
 
