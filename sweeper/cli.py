@@ -259,6 +259,7 @@ def extend(
     run: RunName,
     trials: Annotated[int, typer.Option(min=1, help="Configurations more for every arm.")],
     workers: Workers = None,
+    log: Log = None,
     storage: Storage = None,
 ) -> None:
     """Search further in a run, finished or not, from what its samplers know.
@@ -268,7 +269,7 @@ def extend(
     from sweeper import extending
     from sweeper.runs import find_run
 
-    sys.exit(extending.extend(find_run(run, storage), trials, workers=workers))
+    sys.exit(extending.extend(find_run(run, storage), trials, workers=workers, log=log or []))
 
 
 @app.command()

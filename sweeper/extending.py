@@ -1,21 +1,27 @@
 """`sweeper extend`: more configurations for every arm of a run, from where its studies are."""
 
+from collections.abc import Sequence
+
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
 from sweeper.driver import fitting_trials
 from sweeper.experiment import Experiment
+from sweeper.loggers import create
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import GP_TRIALS, resolve_sampler
 from sweeper.sweeping import proceed
 
 
-def extend(directory: RunDirectory, n_more: int, *, workers: int | None) -> int:
+def extend(
+    directory: RunDirectory, n_more: int, *, workers: int | None, log: Sequence[str] = ()
+) -> int:
     """Give every arm `n_more` configurations and train what the run then lacks.
 
     Returns the exit code, as `sweeper.sweeping.resume` does. The studies know what they were told
     and go on. Raises `SweeperError` before anything is changed where the run was merged or is
-    being driven, where data or a GPU is missing or a part damaged, and where nothing is swept.
+    being driven, where data, a GPU or a logger is missing or a part damaged, and where nothing is
+    swept.
     """
     directory.refuse_merged()
     with directory.driven():
@@ -24,6 +30,7 @@ def extend(directory: RunDirectory, n_more: int, *, workers: int | None) -> int:
         extended = experiments.load(directory.experiment_file, trials=n_trials)
         fitting_trials(extended)
         checksums = data_checksums(extended)
+        loggers = create(log, directory.logs, extended.name)
         ResultStore(directory.results).read(["trial_id"])  # raises where a part is damaged
         directory.extend(extended.to_yaml())
         print(
@@ -32,7 +39,7 @@ def extend(directory: RunDirectory, n_more: int, *, workers: int | None) -> int:
         )
         for line in _other_samplers(before, extended):
             print(line)
-        return proceed(extended, directory, checksums, workers)
+        return proceed(extended, directory, checksums, workers, loggers)
 
 
 def _other_samplers(before: Experiment, after: Experiment) -> list[str]:

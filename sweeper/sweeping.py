@@ -62,7 +62,7 @@ def proceed(
     directory: RunDirectory,
     checksums: dict[str, str],
     workers: int | None,
-    loggers: Sequence[Logger] = (),
+    loggers: Sequence[Logger],
 ) -> int:
     """Train what remains of a run whose lock the caller holds, and draw its frontier.
 
