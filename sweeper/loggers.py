@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.columns import COLUMNS
 from sweeper.errors import SweeperError
 from sweeper.located import unknown
-from sweeper.results import COLUMNS
 from sweeper.search import Task
 from sweeper.work import Listener
 

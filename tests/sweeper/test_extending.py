@@ -34,7 +34,7 @@ def given(monkeypatch: pytest.MonkeyPatch, ended: MakeRows) -> list[Task]:
             tasks.append(task)
             rows: Sequence[Mapping[str, Any]] = ended(work.experiment, task, **FIGURES)
             work.finish(task, rows)
-            listener.finished(task, rows[-1])
+            listener.finished(task, rows)
         return True
 
     monkeypatch.setattr(sweeping, "drive", drive)
