@@ -65,7 +65,9 @@ def seed_attainment(points: pd.DataFrame, levels: Sequence[float] = SEED_LEVELS)
     for label, of_label in points.groupby("label", sort=True):
         n = of_label["seed"].nunique()
         if n >= 2:
-            found = attainment(of_label["nll_value"], of_label["mi_value"], of_label["seed"], levels)
+            found = attainment(
+                of_label["nll_value"], of_label["mi_value"], of_label["seed"], levels
+            )
             surfaces.append(found.assign(label=label, sets=n))
     return _together(surfaces)
 
