@@ -58,7 +58,7 @@ def frontier_probability(estimates: Estimates, draws: int = DRAWS, seed: int = 0
 
     Where no point has an error, probabilities are exactly 0 or 1, those of the estimates. A point
     of unknown error stays at its estimate in every draw, as an exact one does, and its own
-    probability is NaN. The same estimates give the same probabilities, in whatever order.
+    probability is NaN. Different points have the same probabilities in whatever order they come.
     """
     probability = np.zeros(len(estimates.nll))
     near = np.flatnonzero(may_be_on_frontier(estimates))
