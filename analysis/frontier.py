@@ -181,10 +181,10 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
             "and MI can both be far too high"
         )
     unknown = points.loc[points["frontier_probability"].isna(), "label"]
-    for label, n in unknown.value_counts(sort=False).items():
+    if len(unknown):
         warnings.append(
-            f"{label}: {n} points have no standard error, so whether they are on the frontier is "
-            "not known"
+            f"points without a standard error: {len(unknown)} ({_listed(unknown.unique())}); "
+            "whether they are on the frontier is not known"
         )
     frontier = points[points["on_frontier"]]
     for label, of_label in frontier.groupby("label", sort=False):

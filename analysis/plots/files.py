@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 # Text stays text, so that it can be searched, and edited by whoever sets the paper.
-_TEXT = {"svg.hashsalt": "sweeper", "svg.fonttype": "none", "pdf.fonttype": 42}
+_TEXT: dict[Any, Any] = {"svg.hashsalt": "sweeper", "svg.fonttype": "none", "pdf.fonttype": 42}
 
 
 def picture_writers(

@@ -50,7 +50,7 @@ def name_frontiers(
     that is None. Names are measured in the figure as it is, so draw the rest of it before.
     """
     if not _named_at_the_ends(axes, points, looks):
-        hollow = {label: of["hollow"].all() for label, of in points.groupby("label")}
+        hollow = {label: bool(points["hollow"][points["label"] == label].all()) for label in looks}
         add_legend(axes, looks, hollow, above=above)
 
 
@@ -93,10 +93,13 @@ def _named_at_the_ends(axes: Axes, points: pd.DataFrame, looks: Mapping[str, Loo
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
+    clear = _CLEAR * figure.dpi / 72
     dots = np.vstack(
         [axes.transData.transform(shown[["x", "y"]].to_numpy(np.float64)), *_dots_on_lines(axes)]
     )
-    clear = _CLEAR * figure.dpi / 72
+    tips = axes.transData.transform(ends[["x", "y"]].to_numpy(np.float64))
+    if (np.hypot(*(tips[:, None] - tips).T) < 2 * clear).sum() > len(tips):
+        return False  # two names at one point would not tell which is which
     taken = [text.get_window_extent() for text in axes.texts if text.get_text()]
     names: list[Text] = []
     for label, look in looks.items():

@@ -1,5 +1,7 @@
 """Frontiers as the MICMCO paper lays them out, for one column of a page."""
 
+from typing import Any
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +14,7 @@ from analysis.plots.style import GREY, looks
 from analysis.plots.view import outside, set_view
 
 SIZE = (3.3, 2.5)  # inches
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.size": 7.0,
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,

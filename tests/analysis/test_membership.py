@@ -224,5 +224,5 @@ def test_a_covariance_that_is_not_stored_is_zero_and_that_of_exact_values_too(ro
 def test_unknown_errors_are_warned_of(rows) -> None:
     (warning,) = frontier_points(rows([A, C], nll_se=[0.1, None])).warnings
     assert warning == (
-        "arm: 1 points have no standard error, so whether they are on the frontier is not known"
+        "points without a standard error: 1 (arm); whether they are on the frontier is not known"
     )
