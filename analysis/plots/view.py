@@ -75,21 +75,26 @@ def draw_limits(points: pd.DataFrame, axes: Axes, *, slope: float = 0.0) -> bool
     line: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "dashes": (5, 3), "zorder": 1}
     text: dict[str, Any] = {"color": GREY, "fontsize": "x-small", "textcoords": "offset points"}
     notes = outside(points, axes)
-    for floor in points["floor"].dropna().round(9).unique():
+    floors = points["floor"].dropna().round(9).unique()
+    for floor in floors:
         name = f"lowest possible NLL {floor:.4g}"
         if slope:
             axes.axline((0.0, floor), slope=slope, **line)
             notes.append(f"dashed diagonal: {name}")
-        elif bottom < floor < top:
+            continue
+        if inside := bottom < floor < top:
             axes.axhline(floor, **line)
+        if inside and len(floors) == 1:
             row = axes.get_yaxis_transform()
             axes.annotate(name, (0.0, floor), (4, -3), row, va="top", **text)
         else:
             notes.append(name)
-    for ceiling in points["ceiling"].dropna().round(9).unique():
+    ceilings = points["ceiling"].dropna().round(9).unique()
+    for ceiling in ceilings:
         name = f"highest possible MI {ceiling:.4g}"
-        if left < ceiling < right:
+        if inside := left < ceiling < right:
             axes.axvline(ceiling, **line)
+        if inside and len(ceilings) == 1:
             column = axes.get_xaxis_transform()
             axes.annotate(name, (ceiling, 1.0), (3, 0), column, rotation=90, va="top", **text)
         else:

@@ -106,6 +106,13 @@ def test_a_far_floor_or_ceiling_is_told_and_does_not_squeeze_the_picture(rows, a
     assert axes.get_ylim()[0] > 5
 
 
+def test_several_ceilings_are_drawn_and_named_above(rows, axes) -> None:
+    stored = rows(PAIRS, mi_ceiling=[3.5, 3.5, 3.52, 3.52])
+    plot_frontier(frontier_points(stored).points, axes)
+    assert "highest possible MI 3.5 · highest possible MI 3.52" in texts(axes)
+    assert len([line for line in axes.lines if line.is_dashed()]) == 2
+
+
 def test_unknown_limits_are_not_drawn(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS)).points, axes)
     assert "possible" not in texts(axes)
