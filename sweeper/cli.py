@@ -203,13 +203,31 @@ def frontier(
         str | None,
         typer.Option(help="observation or token.  [default: token for sentences]"),
     ] = None,
+    view: Annotated[
+        str, typer.Option(help="frontier, rate-distortion, or training: NLL and MI by step.")
+    ] = "frontier",
+    style: Annotated[
+        str, typer.Option(help="default, or paper: the frontiers alone, for one column.")
+    ] = "default",
+    band: Annotated[
+        str | None,
+        typer.Option(help="Draw what a share of the seeds, or of draws of the error, attain."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Draw different experiments on one plot.")
+    ] = False,
     storage: Storage = None,
 ) -> None:
-    """Write the frontier of one or several runs as CSV, Parquet, PNG and SVG, and print it."""
+    """Write the frontier of one or several runs as CSV, Parquet, PDF, PNG and SVG; print it."""
     from sweeper import reading
     from sweeper.runs import find_run
 
-    print(reading.frontier([find_run(name, storage) for name in runs], output=output, per=per))
+    found = [find_run(name, storage) for name in runs]
+    print(
+        reading.frontier(
+            found, output=output, per=per, view=view, style=style, band=band, force=force
+        )
+    )
 
 
 @app.command()
