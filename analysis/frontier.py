@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.membership import Estimates, frontier_probability, membership
+
 Unit = Literal["observation", "token"]
 
 _MEASURED = (
@@ -18,7 +20,8 @@ _MEASURED = (
     *("nll_per_token_sampling_se", "mi_per_token_sampling_se"),
     *("nll_exact", "mi_exact", "nll_floor", "mi_ceiling", "tokens", "ess"),
 )
-# What `frontier_points` needs of the stored rows. `run` and the swept knobs may come along.
+# What `frontier_points` needs of the stored rows. `run`, `nll_mi_covariance` (0 where it is
+# unknown) and the swept knobs may come along.
 COLUMNS = (
     *("experiment", "arm", "trial_id", "seed", "step", "final", "status", "scale", "split"),
     *("samples", "code_version", "data_sha256"),
@@ -40,12 +43,15 @@ class Frontier(NamedTuple):
 
     - `label`: the arm, preceded by the run where two runs have an arm of that name
     - `nll_value`, `mi_value`: nats per `unit`, exact where `exact`, else estimated
-    - `nll_error`, `mi_error`: their Monte Carlo standard errors, NaN where unknown
+    - `nll_error`, `mi_error`: their Monte Carlo standard errors, NaN where unknown, and
+      `error_covariance`: the Monte Carlo covariance of the two, 0 where unknown
     - `nll_shared_error`, `mi_shared_error`: the standard errors that come from evaluating a
       subset of the split, NaN for a whole one. Trials see the same subset, so it moves all
       points about alike and says little about their differences
     - `floor`, `ceiling`: lowest possible NLL and highest possible MI, NaN where unknown
-    - `on_frontier`: whether no other point of that label dominates it
+    - `on_frontier`: whether no other point of that label dominates it, by these values
+    - `frontier_probability`, `membership`: how often that is so when the errors are drawn anew,
+      and the verdict: "frontier", "dominated" or "ambiguous"; see `analysis.membership`
 
     `left_out` counts the final rows that are no point, by reason. `warnings` are sentences.
     """
@@ -95,16 +101,23 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
     final = rows.loc[rows["final"].astype(bool)]
     done = final["status"] == "done"
     left_out = {str(status): int(n) for status, n in final["status"][~done].value_counts().items()}
-    points = _with_values(final.loc[done], unit)
+    points = with_values(final.loc[done], unit)
     finite = np.isfinite(points["nll_value"]) & np.isfinite(points["mi_value"])
     if not finite.all():
         left_out[NOT_FINITE] = int((~finite).sum())
     points = points.loc[finite].reset_index(drop=True)
-    points.insert(0, "label", _labels(points))
-    points["on_frontier"] = False
-    for _, of_label in points.groupby("label", sort=False):
-        losses = np.column_stack([of_label["nll_value"], -of_label["mi_value"]])
-        points.loc[of_label.index, "on_frontier"] = is_on_frontier(losses)
+    points.insert(0, "label", labels(points))
+    on_frontier, probability = np.zeros(len(points), dtype=bool), np.zeros(len(points))
+    estimates = Estimates.of(points)
+    for index in points.groupby("label", sort=False).indices.values():
+        of_label = estimates.at(index)
+        on_frontier[index] = is_on_frontier(np.column_stack([of_label.nll, -of_label.mi]))
+        probability[index] = frontier_probability(of_label)
+    points = points.assign(
+        on_frontier=on_frontier,
+        frontier_probability=probability,
+        membership=membership(probability),
+    )
     return Frontier(points, unit, left_out, _warnings(points))
 
 
@@ -120,8 +133,9 @@ def shared_error(points: pd.DataFrame) -> str | None:
     return f"± {nll:.2g} NLL and ± {mi:.2g} MI for the subset of the split"
 
 
-def _with_values(done: pd.DataFrame, unit: Unit) -> pd.DataFrame:
-    number = done[list(_MEASURED)].astype(np.float64)
+def with_values(rows: pd.DataFrame, unit: Unit) -> pd.DataFrame:
+    """Give the rows with the columns of `Frontier.points` from `nll_value` to `ceiling`."""
+    number = rows[list(_MEASURED)].astype(np.float64)
     exact = np.isfinite(number["nll_exact"]) & np.isfinite(number["mi_exact"])
     scale = 1.0 if unit == "observation" else 1.0 / number["tokens"]
     values = {}
@@ -133,11 +147,13 @@ def _with_values(done: pd.DataFrame, unit: Unit) -> pd.DataFrame:
         values[f"{name}_shared_error"] = number[f"{name}{per}_sampling_se"]
     values["floor"] = number["nll_floor"] * scale
     values["ceiling"] = number["mi_ceiling"] * scale
-    return done.assign(**values, exact=exact)
+    covariance = rows.get("nll_mi_covariance", pd.Series(0.0, rows.index)).astype(np.float64)
+    values["error_covariance"] = covariance.where(~exact).fillna(0.0) * scale**2
+    return rows.assign(**values, exact=exact)
 
 
-def _labels(points: pd.DataFrame) -> pd.Series:
-    """The arm, or `run: arm` for all points where an arm's name occurs in two runs."""
+def labels(points: pd.DataFrame) -> pd.Series:
+    """Give the arm, or `run: arm` for all points where an arm's name occurs in two runs."""
     if "run" not in points or not (points.groupby("arm")["run"].nunique() > 1).any():
         return points["arm"]
     return points["run"] + ": " + points["arm"]
@@ -163,6 +179,12 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
             f"exact points: {len(points) - len(estimated)}, estimated: {len(estimated)} "
             f"({_listed(estimated['label'].unique())}); they do not compare, for estimates of NLL "
             "and MI can both be far too high"
+        )
+    unknown = points.loc[points["frontier_probability"].isna(), "label"]
+    if len(unknown):
+        warnings.append(
+            f"points without a standard error: {len(unknown)} ({_listed(unknown.unique())}); "
+            "whether they are on the frontier is not known"
         )
     frontier = points[points["on_frontier"]]
     for label, of_label in frontier.groupby("label", sort=False):

@@ -9,7 +9,8 @@ import pandas as pd
 def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
     """Give the frontier points of `analysis.frontier.Frontier.points` as text, sorted by MI.
 
-    Columns: `arm` (the label), `NLL` and `MI` in nats with their standard errors, the knobs that
+    Columns: `arm` (the label), `NLL` and `MI` in nats with their standard errors, `P(frontier)`
+    (the frontier probability, where any is below 1; "?" where it is not known), the knobs that
     were swept under the last part of their path where that is unique, and `trial`.
     """
     frontier = points[points["on_frontier"]].sort_values(
@@ -22,6 +23,9 @@ def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
             "MI": _measurements(frontier["mi_value"], frontier["mi_error"]),
         }
     )
+    if not (frontier["frontier_probability"] == 1).all():
+        table["P(frontier)"] = frontier["frontier_probability"].map("{:.2f}".format, "ignore")
+        table["P(frontier)"] = table["P(frontier)"].fillna("?")
     swept = [name for name in map(str, frontier) if "." in name and frontier[name].notna().any()]
     last = [name.rpartition(".")[2] for name in swept]
     for name, short in zip(swept, last, strict=True):

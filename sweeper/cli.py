@@ -6,15 +6,25 @@ without torch, and only a sweep starts Ray.
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sweeper import cli_runs
 from sweeper.errors import SweeperError
+from sweeper.options import (
+    AllowPartial,
+    ExperimentName,
+    Log,
+    RunName,
+    Scale,
+    Set,
+    Storage,
+    Workers,
+    naming_damage,
+)
 
 TRAINING_PACKAGES = {"filelock", "jaxtyping", "optuna", "ray", "scipy", "torch"}
 
@@ -26,34 +36,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ExperimentName = Annotated[
-    str, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or a shipped experiment's name.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="Override a field, e.g. trial.training.steps=50."
-    ),
-]
-Scale = Annotated[
-    str | None, typer.Option(help="Apply one of the file's named scales, e.g. small.")
-]
-Storage = Annotated[
-    Path | None, typer.Option(help="The directory that holds the runs.  [default: runs]")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Trials at a time.  [default: as many as fit]")
-]
-Log = Annotated[
-    list[str] | None,
-    typer.Option(metavar="LOGGER", help="Log to tensorboard, mlflow or wandb too; repeatable."),
-]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
-AllowPartial = Annotated[
-    bool,
-    typer.Option("--allow-partial", help="Be content with what can be read of damaged results."),
-]
 
 
 def main() -> None:
@@ -78,19 +60,6 @@ def main() -> None:
         )
     print(f"error: {problem}", file=sys.stderr)
     sys.exit(2)
-
-
-@contextmanager
-def _reading(allow_partial: bool) -> Iterator[list[str]]:
-    """Give a list for damaged parts; name them at the end, and exit with 1 unless allowed."""
-    damaged: list[str] = []
-    try:
-        yield damaged
-    finally:
-        for problem in damaged:
-            print(f"{'warning' if allow_partial else 'error'}: {problem}", file=sys.stderr)
-    if damaged and not allow_partial:
-        sys.exit(1)
 
 
 @app.callback()
@@ -208,7 +177,7 @@ def status(run: RunName, allow_partial: AllowPartial = False, storage: Storage =
     from sweeper import reading
     from sweeper.runs import find_run
 
-    with _reading(allow_partial) as damaged:
+    with naming_damage(allow_partial) as damaged:
         print(reading.status(find_run(run, storage), damaged=damaged))
 
 
@@ -224,99 +193,39 @@ def frontier(
         typer.Option(help="observation or token.  [default: token for sentences]"),
     ] = None,
     allow_partial: AllowPartial = False,
+    view: Annotated[
+        str, typer.Option(help="frontier, rate-distortion, or training: NLL and MI by step.")
+    ] = "frontier",
+    style: Annotated[
+        str, typer.Option(help="default, or paper: the frontiers alone, for one column.")
+    ] = "default",
+    band: Annotated[
+        str | None,
+        typer.Option(help="Draw what a share of the seeds, or of draws of the error, attain."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Draw different experiments on one plot.")
+    ] = False,
     storage: Storage = None,
 ) -> None:
-    """Write the frontier of one or several runs as CSV, Parquet, PNG and SVG, and print it."""
+    """Write the frontier of one or several runs as CSV, Parquet, PDF, PNG and SVG; print it."""
     from sweeper import reading
     from sweeper.runs import find_run
 
     found = [find_run(name, storage) for name in runs]
-    with _reading(allow_partial) as damaged:
-        print(reading.frontier(found, output=output, per=per, damaged=damaged))
-
-
-@app.command()
-def rerun(
-    point: Annotated[
-        str, typer.Argument(metavar="POINT_ID", help="A trial's id, or how it begins.")
-    ],
-    run: Annotated[
-        str | None, typer.Option(metavar="RUN", help="The run it is in.  [default: any]")
-    ] = None,
-    storage: Storage = None,
-) -> None:
-    """Train one stored trial again, and say whether it ends as it did.
-
-    Exit codes: 0 it agrees, 1 it does not, 130 interrupted. Nothing is stored or changed.
-    """
-    from sweeper import points, rerunning
-
-    sys.exit(rerunning.rerun(points.find_point(point, run=run, storage=storage)))
-
-
-@app.command()
-def extend(
-    run: RunName,
-    trials: Annotated[int, typer.Option(min=1, help="Configurations more for every arm.")],
-    workers: Workers = None,
-    log: Log = None,
-    storage: Storage = None,
-) -> None:
-    """Search further in a run, finished or not, from what its samplers know.
-
-    Exit codes are those of `sweeper run`.
-    """
-    from sweeper import extending
-    from sweeper.runs import find_run
-
-    sys.exit(extending.extend(find_run(run, storage), trials, workers=workers, log=log or []))
-
-
-@app.command()
-def merge(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
-    output: Annotated[Path, typer.Option(metavar="NEW_RUN", help="Name or directory.")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Merge what differs; the run named first counts.")
-    ] = False,
-    allow_partial: AllowPartial = False,
-    storage: Storage = None,
-) -> None:
-    """Make a new run of the trials of several runs of one experiment, each trial once.
-
-    It is there to be read; to go on, extend one of the runs and merge them again.
-    """
-    from sweeper import merging
-    from sweeper.runs import find_run, runs_root
-
-    target = runs_root(storage) / output if len(output.parts) == 1 else output
-    found = [find_run(name, storage) for name in runs]
-    with _reading(allow_partial) as damaged:
+    with naming_damage(allow_partial) as damaged:
         print(
-            merging.merge(found, target, force=force, damaged=damaged if allow_partial else None)
+            reading.frontier(
+                found,
+                output=output,
+                per=per,
+                view=view,
+                style=style,
+                band=band,
+                force=force,
+                damaged=damaged,
+            )
         )
-
-
-@app.command()
-def export(
-    run: RunName,
-    to: Annotated[str, typer.Option(help="csv, parquet or optuna.")],
-    output: Annotated[
-        Path | None, typer.Option(help="The file.  [default: in the run's export directory]")
-    ] = None,
-    final_only: Annotated[
-        bool, typer.Option("--final-only/--all", help="Leave out what came before a trial's end.")
-    ] = False,
-    allow_partial: AllowPartial = False,
-    storage: Storage = None,
-) -> None:
-    """Write a run's rows as one CSV or Parquet file, or its trials as Optuna studies."""
-    from sweeper import exporting
-    from sweeper.runs import find_run
-
-    found = find_run(run, storage)
-    with _reading(allow_partial) as damaged:
-        print(exporting.export(found, to, output=output, final_only=final_only, damaged=damaged))
 
 
 @app.command()
@@ -337,6 +246,10 @@ def confirm(
 
     found = find_run(run, storage)
     sys.exit(confirming.confirm(found, samples=samples, seeds=seeds, workers=workers))
+
+
+for command in (cli_runs.rerun, cli_runs.extend, cli_runs.merge, cli_runs.export):
+    app.command()(command)
 
 
 data = typer.Typer(

@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis.confirmation import Confirmation, confirmation
 from analysis.frontier import Frontier, frontier_points
+from analysis.membership import AMBIGUOUS
 from analysis.plots.confirmation import save_confirmation
 from analysis.tables import confirmation_table, to_text
 from sweeper import experiment as experiments
@@ -83,8 +84,8 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
         work = Confirmations(experiment, tasks, store)
         n_done = len(tasks) - work.n_remaining
         print(
-            f"{directory.path}: {len(chosen.points)} frontier points, {len(tasks)} fresh trials "
-            f"of which {n_done} are done"
+            f"{directory.path}: {len(chosen.points)} points that are or may be on the frontier, "
+            f"{len(tasks)} fresh trials of which {n_done} are done"
         )
         stored = store.read(final_only=True)
         display = progress(len(tasks), stored[stored["trial_id"].isin(t.trial_id for t in tasks)])
@@ -124,14 +125,15 @@ def describe(found: Confirmation) -> str:
 
 
 def _chosen(directory: RunDirectory) -> tuple[Frontier, pd.DataFrame]:
-    """Give the points on the frontier, and the stored rows behind them."""
+    """Give the points that are on the frontier for all that is known, and the rows behind them."""
     store = ResultStore(directory.results)
     rows = store.read(final_only=True)
     if not (rows["status"] == "done").any():
         raise SweeperError(f"{directory.path}: no trial is done, so there is no frontier")
     trials = store.read(["trial_id", "trial"], final_only=True).set_index("trial_id")
     found = frontier_points(rows, "token" if (rows["tokens"] > 1).any() else "observation")
-    on = found.points[found.points["on_frontier"]].reset_index(drop=True)
+    may_be = found.points["on_frontier"] | (found.points["membership"] == AMBIGUOUS)
+    on = found.points[may_be].reset_index(drop=True)
     return found._replace(points=on), rows.join(trials, on="trial_id").set_index("trial_id")
 
 

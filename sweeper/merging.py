@@ -68,8 +68,10 @@ def merge(
     if conflicts and not force:
         hint = "--force keeps those of the run that is named first"
         raise SweeperError("\n".join([*conflicts, hint]))
+    if not warnings:  # one experiment, which has a new name now
+        tables = [_with_all(table, "experiment", target.name) for table in tables]
     if their_own:
-        tables = [_with_arm(table, target.name) for table in tables]
+        tables = [_with_all(table, "arm", target.name) for table in tables]
     parts = list(_each_once(tables))
     union = pa.concat_tables([part.select(["trial_id", "arm", "config_hash"]) for part in parts])
     _write(target, _united(target.name, documents, union), parts, runs)
@@ -134,9 +136,11 @@ def _is_its_own_arm(document: Document) -> bool:
     return list(document["arms"]) == [document["name"]]
 
 
-def _with_arm(table: pa.Table, arm: str) -> pa.Table:
-    index = table.schema.get_field_index("arm")
-    return table.set_column(index, table.schema.field(index), pa.array([arm] * len(table)))
+def _with_all(table: pa.Table, column: str, value: str) -> pa.Table:
+    index = table.schema.get_field_index(column)
+    return table.set_column(
+        index, table.schema.field(index), pa.array([value] * len(table), pa.string())
+    )
 
 
 def _conflicts(runs: Sequence[RunDirectory], tables: Sequence[pa.Table]) -> list[str]:

@@ -3,18 +3,30 @@
 Needs neither torch nor Ray, so it works wherever results can be read.
 """
 
+import difflib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from analysis import frontier as pareto
+from analysis.attainment import error_attainment, seed_attainment
+from analysis.membership import AMBIGUOUS
 from analysis.plots.frontier import save_frontier
+from analysis.plots.training import save_training
 from analysis.tables import frontier_table, to_text
+from analysis.training import has_several_steps, training_curves
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore, read_runs
 from sweeper.runs import RunDirectory
 
 SHOWN_REASONS = 10
+
+UNITS = ("observation", "token")
+VIEWS = ("frontier", "rate-distortion", "training")
+STYLES = ("default", "paper")
+BANDS = ("seeds", "error")
 
 
 def frontier(
@@ -22,29 +34,62 @@ def frontier(
     *,
     output: Path | None = None,
     per: str | None = None,
+    view: str = "frontier",
+    style: str = "default",
+    band: str | None = None,
+    force: bool = False,
     damaged: list[str] | None = None,
 ) -> str:
     """Write the frontier of `runs` as a table and a picture, and say what it is and where it lies.
 
-    `per` is "observation" or "token", by default token where observations have several. What is
-    wrong with parts that cannot be read goes to `damaged`; without it, they are an error. Raises
-    `SweeperError` where no trial is stored, where several runs have no `output` directory, and
-    where that cannot be written.
+    `per` is one of `UNITS`, by default token where observations have several; `view`, `style` and
+    `band` are of `VIEWS`, `STYLES` and `BANDS`. Runs of different experiments need `force`. What
+    is wrong with parts that cannot be read goes to `damaged`; without it, they are an error.
+
+    Raises `SweeperError` for a choice that does not exist or does not go with the others, where
+    no trial is stored, where a band or a view needs what the runs do not have, where several runs
+    have no `output` directory, and where that cannot be written.
     """
+    for option, given, choices in (
+        ("--per", per, UNITS),
+        ("--view", view, VIEWS),
+        ("--style", style, STYLES),
+        ("--band", band, BANDS),
+    ):
+        _check_choice(option, given, choices)
+    for option, unwanted in (("--style paper", style == "paper"), (f"--band {band}", band)):
+        if unwanted and view != "frontier":
+            raise SweeperError(f"{option} goes with --view frontier only; got --view {view}")
     if output is None and len(runs) > 1:
         raise SweeperError("several runs need a directory for their frontier; name it by --output")
-    found = _frontier(runs, per, damaged)
+    rows = _rows(runs, damaged, final_only=view != "training")
+    experiments = [str(name) for name in rows["experiment"].unique()]
+    if len(experiments) > 1 and not force:
+        raise SweeperError(
+            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
+            f"({', '.join(experiments)}) may not compare; draw them together with --force"
+        )
+    found = _frontier(rows, per)
     if found.points.empty:
         return "\n".join([*_described(found), "nothing to draw"])
     directory = output or runs[0].frontier
+    lines = _described(found)
     try:
-        paths = save_frontier(found, directory)
+        if view == "training":
+            paths = save_training(_curves(rows, found, runs), found, directory)
+        else:
+            surfaces = None
+            if band is not None:
+                surfaces = _surfaces(found.points, band)
+                without = set(found.points["label"]) - set(surfaces["label"])
+                lines += [f"no band: {label}, for want of {band}" for label in sorted(without)]
+            paths = save_frontier(found, directory, view=view, style=style, attainment=surfaces)
     except OSError as error:
         raise SweeperError(
             f"cannot write {directory}: {error.strerror or error}; "
             "free space or choose another --output"
         ) from None
-    return "\n".join([*_described(found), "", *map(str, paths)])
+    return "\n".join([*lines, "", *map(str, paths)])
 
 
 def status(run: RunDirectory, *, damaged: list[str] | None = None) -> str:
@@ -70,7 +115,7 @@ def status(run: RunDirectory, *, damaged: list[str] | None = None) -> str:
     if len(reasons) > SHOWN_REASONS:
         lines.append(f"  and {len(reasons) - SHOWN_REASONS} more")
     if (ended["status"] == "done").any():
-        lines += ["", *_described(_frontier([run], None, damaged))]
+        lines += ["", *_described(_frontier(_rows([run], damaged), None))]
     return "\n".join(lines)
 
 
@@ -82,22 +127,56 @@ def _state(run: RunDirectory, complete: bool) -> str:
     return "finished" if complete else "stopped"
 
 
-def _frontier(
-    runs: Sequence[RunDirectory], per: str | None, damaged: list[str] | None
-) -> pareto.Frontier:
+def _check_choice(option: str, given: str | None, choices: Sequence[str]) -> None:
+    if given is None or given in choices:
+        return
+    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise SweeperError(
+        f"{option} takes {', '.join(choices[:-1])} or {choices[-1]}; got {given!r}{hint}"
+    )
+
+
+def _rows(
+    runs: Sequence[RunDirectory], damaged: list[str] | None, *, final_only: bool = True
+) -> pd.DataFrame:
     paths = [run.path for run in runs]
-    rows = read_runs(paths, final_only=True, damaged=damaged)
+    rows = read_runs(paths, final_only=final_only, damaged=damaged)
     if rows.empty:
         names = ", ".join(str(path) for path in paths)
         raise SweeperError(f"{names}: no trial has ended yet, so there is no frontier")
-    match per:
-        case "observation" | "token":
-            unit: pareto.Unit = per
-        case None:
-            unit = "token" if (rows["tokens"] > 1).any() else "observation"
-        case _:
-            raise SweeperError(f"--per takes observation or token; got {per!r}")
+    return rows
+
+
+def _frontier(rows: pd.DataFrame, per: str | None) -> pareto.Frontier:
+    unit: pareto.Unit = "token" if (rows["tokens"] > 1).any() else "observation"
+    if per is not None:
+        unit = "token" if per == "token" else "observation"
     return pareto.frontier_points(rows, unit)
+
+
+def _surfaces(points: pd.DataFrame, band: str) -> pd.DataFrame:
+    if band == "seeds":
+        surfaces = seed_attainment(points).assign(band="seeds")
+        problem = "no arm has two; train every configuration with several by search.seeds"
+    else:
+        surfaces = error_attainment(points).assign(band="draws of the Monte Carlo errors")
+        problem = "no point has a known error above 0; exact values need no band"
+    if surfaces.empty:
+        raise SweeperError(f"--band {band}: {problem}")
+    return surfaces
+
+
+def _curves(
+    rows: pd.DataFrame, found: pareto.Frontier, runs: Sequence[RunDirectory]
+) -> pd.DataFrame:
+    curves = training_curves(rows, found)
+    if not has_several_steps(curves):
+        raise SweeperError(
+            f"{' '.join(str(run.path) for run in runs)}: every trial was evaluated at its last "
+            "step only; set evaluation.every in the experiment and run it under another name"
+        )
+    return curves
 
 
 def _described(found: pareto.Frontier) -> list[str]:
@@ -107,6 +186,12 @@ def _described(found: pareto.Frontier) -> list[str]:
     lines = [f"Pareto frontier, nats per {found.unit}: {n_on} of {n} trials"]
     if n:
         lines += ["", to_text(frontier_table(points))]
+    if n_ambiguous := (points["membership"] == AMBIGUOUS).sum():
+        n_shown = (points["on_frontier"] & (points["membership"] == AMBIGUOUS)).sum()
+        lines.append(
+            f"ambiguous: {n_ambiguous} of {n} trials, {n_shown} of them above; by their Monte "
+            "Carlo errors they may or may not be on the frontier"
+        )
     if shared := pareto.shared_error(points):
         lines.append(f"shared by all points: {shared}")
     for reason, count in found.left_out.items():

@@ -1,16 +1,16 @@
 """Pictures of confirmations: from the figures that points were chosen for to fresh ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.confirmation import Confirmation
 from analysis.frontier import Unit
+from analysis.plots.files import picture_writers, write_all
 from analysis.plots.style import COLOURS, GREY, MARKERS
 
 
@@ -101,27 +101,14 @@ def confirmation_figure(found: Confirmation) -> Figure:
 
 
 def save_confirmation(found: Confirmation, directory: Path) -> list[Path]:
-    """Write the points as CSV and the figure as PNG and SVG, each atomically; gives the paths.
+    """Write the points as CSV and the figure as PDF, PNG and SVG, each atomically; give the paths.
 
     Raises `OSError` where the directory cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = confirmation_figure(found)
     table = found.points.assign(unit=found.unit)
-    writers: Mapping[str, Callable[[Path], object]] = {
-        "csv": lambda path: table.to_csv(path, index=False),
-        "png": lambda path: figure.savefig(path, format="png", dpi=200),
-        "svg": lambda path: figure.savefig(path, format="svg", metadata={"Date": None}),
+    pictures = picture_writers(confirmation_figure(found), found.findings)
+    writers: dict[str, Callable[[Path], object]] = {
+        "confirmation.csv": lambda path: table.to_csv(path, index=False),
+        **{f"confirmation.{kind}": write for kind, write in pictures.items()},
     }
-    paths = []
-    with mpl.rc_context({"svg.hashsalt": "sweeper"}):
-        for kind, write in writers.items():
-            path = directory / f"confirmation.{kind}"
-            partial = path.with_name(f"{path.name}.partial")
-            try:
-                write(partial)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-            paths.append(path)
-    return paths
+    return write_all(writers, directory)

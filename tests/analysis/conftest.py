@@ -28,6 +28,8 @@ def rows() -> Rows:
             "samples": 100,
             "code_version": "1.2.3",
             "data_sha256": "5a",
+            "nll_se": 0.0,
+            "mi_se": 0.0,
             "ess": 50.0,
             "tokens": 1.0,
         }

@@ -139,7 +139,7 @@ def test_a_confirmation_is_drawn_and_saved(rows, tmp_path) -> None:
     paths = save_confirmation(found, tmp_path)
     again = [path.read_bytes() for path in paths]
     assert [path.name for path in paths] == [
-        f"confirmation.{kind}" for kind in ("csv", "png", "svg")
+        f"confirmation.{kind}" for kind in ("csv", "pdf", "png", "svg")
     ]
     assert [path.read_bytes() for path in save_confirmation(found, tmp_path)] == again
     assert pd.read_csv(paths[0])["nll_chosen"].tolist() == [5.0, 6.0, 7.0]

@@ -50,3 +50,11 @@ def test_text_is_aligned_and_takes_names_literally(rows) -> None:
 def test_an_empty_frontier_is_an_empty_table(rows) -> None:
     table = frontier_table(frontier_points(rows([])).points)
     assert to_text(table).split() == ["arm", "NLL", "MI", "trial"]
+
+
+def test_the_probability_is_shown_where_any_point_is_in_doubt(rows) -> None:
+    sure = frontier_points(rows([(5.0, 1.0), (6.0, 2.0)], nll_se=0.01)).points
+    assert "P(frontier)" not in frontier_table(sure)
+    doubtful = frontier_points(rows([(5.0, 1.0), (6.0, 2.0), (7.0, 3.0)], nll_se=[0.1, 8, None]))
+    table = frontier_table(doubtful.points.assign(frontier_probability=[1.0, 0.625, None]))
+    assert table["P(frontier)"].tolist() == ["1.00", "0.62", "?"]

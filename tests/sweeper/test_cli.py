@@ -311,7 +311,9 @@ def test_a_frontier_is_written_where_it_is_asked_for(
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines()[-1] == "runs/tiny/frontier/frontier.svg"
     assert "name it by --output" in sweeper("frontier", "tiny", "other").is_one_error()
-    assert sweeper("frontier", "tiny", "other", "--output", "both").code == 0
+    both = ("frontier", "tiny", "other", "--output", "both")
+    assert "2 experiments (tiny, other)" in sweeper(*both).is_one_error()
+    assert sweeper(*both, "--force").code == 0
     assert (tmp_path / "both/frontier.png").stat().st_size > 0
     assert "nats per token" in sweeper("frontier", "tiny", "--per", "token").out
     assert "got 'word'" in sweeper("frontier", "tiny", "--per", "word").is_one_error()
@@ -319,6 +321,24 @@ def test_a_frontier_is_written_where_it_is_asked_for(
         "cannot write tiny.yaml"
         in sweeper("frontier", "tiny", "--output", "tiny.yaml").is_one_error()
     )
+
+
+def test_a_frontier_has_views_styles_and_bands(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
+    trained("done", "done", "done")
+    here = ("frontier", "tiny", "--output", "here")
+
+    for options, picture in (
+        (["--view", "rate-distortion"], "rate_distortion.svg"),
+        (["--style", "paper"], "frontier_paper.svg"),
+    ):
+        answer = sweeper(*here, *options)
+        assert (answer.code, answer.err) == (0, "")
+        assert answer.out.splitlines()[-1] == f"here/{picture}"
+    assert "evaluation.every" in sweeper(*here, "--view", "training").is_one_error()
+    assert "no arm has two" in sweeper(*here, "--band", "seeds").is_one_error()
+    assert "did you mean seeds?" in sweeper(*here, "--band", "seed").is_one_error()
 
 
 def test_a_run_without_rows_has_no_frontier(

@@ -90,15 +90,15 @@ def test_a_frontier_is_evaluated_and_trained_afresh(
 
     fresh = ResultStore(run.confirmation).read(final_only=True)
     assert (fresh["samples"] == 50).all()
-    assert set(fresh["confirms"]) == kept
+    assert set(fresh["confirms"]) >= kept  # and those that errors may have kept off the frontier
     again = fresh[fresh["seed"] < 2].set_index("confirms")
-    assert set(again.index) == kept
+    assert set(again.index) == set(fresh["confirms"])
     # It is the same model, for its KL is in closed form; and other samples.
     pd.testing.assert_series_equal(
         again["kl"], chosen["kl"][again.index], check_names=False, rtol=1e-12
     )
     assert (again["nll"] != chosen["nll"][again.index]).all()
-    assert (again["train_seconds"] == 0).all()
+    assert (again["train_seconds"][list(kept)] == 0).all()
     others = fresh[fresh["seed"] >= 2]
     assert set(others["seed"]) == {2, 3}
     assert (others["train_seconds"] > 0).all()
@@ -106,7 +106,7 @@ def test_a_frontier_is_evaluated_and_trained_afresh(
     assert {path: path.read_bytes() for path in run.results.iterdir()} == before
     assert (run.frontier / "confirmation.png").exists()
     out = capsys.readouterr().out
-    assert f"runs/tiny: {len(kept)} frontier points, " in out
+    assert f"runs/tiny: {len(again)} points that are or may be on the frontier, " in out
     assert "tiny: the same models, K = 50 in place of 5: NLL" in out
     assert "tiny: the same configurations, new seeds: NLL" in out
 

@@ -36,7 +36,7 @@ pytestmark = [
 
 WriteExperiment = Callable[..., Path]
 PATIENCE = 120  # seconds; only a test that fails waits so long
-FRONTIER_FILES = ["frontier.csv", "frontier.parquet", "frontier.png", "frontier.svg"]
+FRONTIER_FILES = [f"frontier.{kind}" for kind in ("csv", "parquet", "pdf", "png", "svg")]
 TIMINGS = [
     *("train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"),
     *("created_at", "host"),
@@ -243,7 +243,7 @@ def test_a_shipped_experiment_becomes_rows_and_a_frontier_and_is_not_trained_aga
     assert sorted(line[1:4] for line in lines if "  left " in line) == [
         f"{n}/8" for n in range(1, 9)
     ]
-    assert lines[-4:] == [f"runs/quickstart/frontier/{name}" for name in FRONTIER_FILES]
+    assert lines[-5:] == [f"runs/quickstart/frontier/{name}" for name in FRONTIER_FILES]
     final = machine.final("quickstart")
     assert final.index.is_unique
     assert (final["status"] == "done").all()

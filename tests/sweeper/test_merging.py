@@ -68,6 +68,7 @@ def test_a_union_has_every_trial_once_and_the_runs_stay(store: Store) -> None:
     rows = ResultStore(both.results).table().to_pandas()
     assert sorted(rows["training.learning_rate"]) == [0.01, 0.02, 0.03]
     expected = pd.concat([ResultStore(run.results).table().to_pandas() for run in (first, second)])
+    expected["experiment"] = "both"
     expected = expected.drop_duplicates("trial_id").sort_values("trial_id", ignore_index=True)
     pd.testing.assert_frame_equal(
         rows.sort_values("trial_id", ignore_index=True), expected, check_like=True
@@ -105,7 +106,7 @@ def test_an_experiment_that_is_its_own_arm_stays_so(store: Store) -> None:
     both = RunDirectory(Path("runs/both"))
 
     assert set(ResultStore(both.results).read()["arm"]) == {"both"}
-    assert set(ResultStore(both.results).read()["experiment"]) == {"first", "second"}
+    assert set(ResultStore(both.results).read()["experiment"]) == {"both"}
     stored = load(both.experiment_file)
     assert (stored.name, list(stored.arms), stored.search.trials) == ("both", ["both"], 2)
 
@@ -147,6 +148,8 @@ def test_runs_of_different_experiments_are_refused_with_what_differs(store: Stor
     assert list(both.arms) == ["a", "b", "c"]
     assert both.arms["a"].trial["training"]["steps"] == 4
     assert reading.status(RunDirectory(Path("runs/both"))).startswith("runs/both: merged; 2 of 2")
+    with pytest.raises(SweeperError, match=r"2 experiments \(first, second\) may not compare"):
+        reading.frontier([RunDirectory(Path("runs/both"))])
 
 
 def test_trials_with_other_figures_are_refused_by_name(store: Store) -> None:
@@ -190,6 +193,12 @@ def test_many_conflicts_are_cut_short(store: Store, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SweeperError) as error:
         merge([first, second], Path("runs/both"))
     assert str(error.value).splitlines()[2] == "  and 2 more"
+
+
+def test_a_run_without_trials_gives_none(store: Store) -> None:
+    told = merge([store("first"), store("second", 0.02)], Path("runs/both"))
+
+    assert told.splitlines() == ["runs/both: 1 trials", "  0 of runs/first", "  1 of runs/second"]
 
 
 def test_unions_can_be_merged_again(store: Store) -> None:

@@ -132,8 +132,8 @@ def test_a_frontier_is_written_beside_its_run(store_run: StoreRun) -> None:
     run = store_run("done", "done", "failed")
     lines = reading.frontier([run]).splitlines()
 
-    names = ["frontier.csv", "frontier.parquet", "frontier.png", "frontier.svg"]
-    assert lines[-4:] == [f"runs/tiny/frontier/{name}" for name in names]
+    names = [f"frontier.{kind}" for kind in ("csv", "parquet", "pdf", "png", "svg")]
+    assert lines[-5:] == [f"runs/tiny/frontier/{name}" for name in names]
     assert "left out: 1 failed" in lines
     points = pd.read_csv("runs/tiny/frontier/frontier.csv")
     assert sorted(points["nll_value"]) == [1.9, 2.0]
@@ -153,11 +153,19 @@ def test_several_runs_share_a_frontier_where_they_are_told_to(
     with pytest.raises(SweeperError, match="name it by --output"):
         reading.frontier(runs)
 
-    text = reading.frontier(runs, output=tmp_path / "compared")
+    with pytest.raises(SweeperError) as refused:
+        reading.frontier(runs, output=tmp_path / "compared")
+    assert str(refused.value) == (
+        "runs/first runs/second: points of 2 experiments (first, second) may not compare; "
+        "draw them together with --force"
+    )
+    assert not (tmp_path / "compared").exists()
+    text = reading.frontier(runs, output=tmp_path / "compared", force=True)
     assert "3 of 3 trials" in text
     assert sorted(path.name for path in (tmp_path / "compared").iterdir()) == [
         "frontier.csv",
         "frontier.parquet",
+        "frontier.pdf",
         "frontier.png",
         "frontier.svg",
     ]
@@ -173,9 +181,88 @@ def test_a_frontier_is_per_token_where_observations_have_several(store_run: Stor
     assert pd.read_csv("runs/tiny/frontier/frontier.csv")["nll_value"].tolist() == [2.0]
 
 
-def test_an_unknown_unit_is_refused(store_run: StoreRun) -> None:
-    with pytest.raises(SweeperError, match="--per takes observation or token; got 'word'"):
-        reading.frontier([store_run("done")], per="word")
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"per": "word"}, "--per takes observation or token; got 'word'"),
+        ({"per": "tokens"}, "got 'tokens'; did you mean token?"),
+        ({"view": "rate"}, "--view takes frontier, rate-distortion or training; got 'rate'"),
+        ({"style": "papper"}, "--style takes default or paper; got 'papper'; did you mean paper?"),
+        ({"band": "errors"}, "--band takes seeds or error; got 'errors'; did you mean error?"),
+        (
+            {"view": "training", "style": "paper"},
+            "--style paper goes with --view frontier only; got --view training",
+        ),
+        (
+            {"view": "rate-distortion", "band": "seeds"},
+            "--band seeds goes with --view frontier only; got --view rate-distortion",
+        ),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused(
+    store_run: StoreRun, choice: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SweeperError) as refused:
+        reading.frontier([store_run("done")], **choice)
+    assert message in str(refused.value)
+    assert not Path("runs/tiny/frontier").exists()
+
+
+def test_ambiguous_points_are_counted_by_frontier_and_status(store_run: StoreRun) -> None:
+    run = store_run("done", "done", nll_se=0.2, mi_se=0.2)
+    line = (
+        "ambiguous: 2 of 2 trials, 2 of them above; by their Monte Carlo errors they may or may "
+        "not be on the frontier"
+    )
+
+    assert line in reading.frontier([run]).splitlines()
+    assert line in reading.status(run).splitlines()
+    points = pd.read_csv("runs/tiny/frontier/frontier.csv")
+    assert points["membership"].tolist() == ["ambiguous"] * 2
+    assert points["frontier_probability"].between(0.05, 0.95).all()
+
+
+def test_a_band_over_the_errors_is_drawn_and_written(store_run: StoreRun) -> None:
+    lines = reading.frontier([store_run("done", "done")], band="error").splitlines()
+
+    assert "runs/tiny/frontier/attainment.csv" in lines
+    surfaces = pd.read_csv("runs/tiny/frontier/attainment.csv")
+    assert sorted(surfaces["level"].unique()) == [5, 50, 95]
+    assert surfaces["unit"].unique().tolist() == ["observation"]
+
+
+def test_a_band_needs_seeds_or_errors(store_run: StoreRun) -> None:
+    run = store_run("done", "done", nll_se=0.0, mi_se=0.0)
+    with pytest.raises(SweeperError, match=r"--band seeds: no arm has two; .* search\.seeds"):
+        reading.frontier([run], band="seeds")
+    with pytest.raises(SweeperError, match="--band error: no point has a known error above 0"):
+        reading.frontier([run], band="error")
+    assert not run.frontier.exists()
+
+
+def test_training_needs_evaluations_at_several_steps(store_run: StoreRun) -> None:
+    with pytest.raises(SweeperError, match=r"runs/tiny: every trial .* set evaluation\.every"):
+        reading.frontier([store_run("done")], view="training")
+
+
+def test_training_is_drawn_from_all_evaluations(
+    store_run: StoreRun, experiment: MakeExperiment, ended: MakeRows
+) -> None:
+    run = store_run()
+    tiny = experiment(name="tiny")
+    values = {"training.learning_rate": 0.01}
+    config = tiny.trial_config("tiny", values)
+    identity = config_hash(config, "5a")
+    task = Task("tiny", 0, 0, values, config, "5a", identity, trial_id(identity, 0))
+    [last] = ended(tiny, task, **POINT)
+    first = {**last, "step": 2, "final": False, "status": "running", "nll": 3.0}
+    ResultStore(run.results).append([first, last])
+    lines = reading.frontier([run], view="training").splitlines()
+
+    assert lines[0] == "Pareto frontier, nats per observation: 1 of 1 trials"
+    names = [f"training.{kind}" for kind in ("csv", "pdf", "png", "svg")]
+    assert lines[-4:] == [f"runs/tiny/frontier/{name}" for name in names]
+    assert pd.read_csv("runs/tiny/frontier/training.csv")["nll_value"].tolist() == [3.0, 2.0]
 
 
 def test_a_run_without_rows_has_no_frontier(store_run: StoreRun) -> None:

@@ -8,9 +8,16 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import AxLine
 
+from analysis.attainment import seed_attainment
 from analysis.frontier import frontier_points
-from analysis.plots.frontier import frontier_figure, plot_frontier, save_frontier
+from analysis.plots.frontier import (
+    frontier_figure,
+    plot_frontier,
+    plot_rate_distortion,
+    save_frontier,
+)
 
 PAIRS = [(5.6, 1.0), (5.8, 2.0), (6.4, 3.0), (6.0, 1.5)]  # the last one is dominated
 
@@ -52,7 +59,7 @@ def test_the_staircase_never_enters_what_no_trial_attains(rows, axes) -> None:
     assert drawn[:, 1].tolist() == [5.6, 5.8, 5.8, 6.4, 6.4]
 
 
-@pytest.mark.parametrize("n_arms", [1, 2, 8])
+@pytest.mark.parametrize("n_arms", [2, 8])
 def test_every_arm_has_its_colour_its_marker_and_its_name(rows, axes, n_arms: int) -> None:
     arms = [f"arm {i}" for i in range(n_arms) for _ in PAIRS]
     plot_frontier(frontier_points(rows(PAIRS * n_arms, arm=arms)).points, axes)
@@ -65,7 +72,7 @@ def test_every_arm_has_its_colour_its_marker_and_its_name(rows, axes, n_arms: in
 
 
 def test_names_are_shown_as_they_are(rows) -> None:
-    stored = rows(PAIRS, arm="_a$^$", experiment="_x$^$")
+    stored = rows(PAIRS * 2, arm=["_a$^$"] * 4 + ["_b$^$"] * 4, experiment="_x$^$")
     figure = frontier_figure(frontier_points(stored))
     figure.draw_without_rendering()
     assert figure.axes[0].get_legend().get_texts()[0].get_text() == "_a$^$"
@@ -80,7 +87,10 @@ def test_axes_name_the_unit_and_the_better_direction(rows, axes) -> None:
 
 def test_floor_and_ceiling_are_drawn_where_they_are_near(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS, nll_floor=5.545, mi_ceiling=3.5)).points, axes)
-    assert texts(axes).splitlines()[:2] == ["lowest possible NLL 5.545", "highest possible MI 3.5"]
+    assert [text.get_text() for text in axes.texts][:2] == [
+        "lowest possible NLL 5.545",
+        "highest possible MI 3.5",
+    ]
     dashed = [line for line in axes.lines if line.is_dashed()]
     assert [line.get_ydata()[0] for line in dashed[:1]] == [5.545]
     assert [line.get_xdata()[0] for line in dashed[1:]] == [3.5]
@@ -96,9 +106,16 @@ def test_a_far_floor_or_ceiling_is_told_and_does_not_squeeze_the_picture(rows, a
     assert axes.get_ylim()[0] > 5
 
 
+def test_several_ceilings_are_drawn_and_named_above(rows, axes) -> None:
+    stored = rows(PAIRS, mi_ceiling=[3.5, 3.5, 3.52, 3.52])
+    plot_frontier(frontier_points(stored).points, axes)
+    assert "highest possible MI 3.5 · highest possible MI 3.52" in texts(axes)
+    assert len([line for line in axes.lines if line.is_dashed()]) == 2
+
+
 def test_unknown_limits_are_not_drawn(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS)).points, axes)
-    assert texts(axes) == ""
+    assert "possible" not in texts(axes)
 
 
 def test_trials_far_astray_do_not_set_the_view_and_are_counted(rows, axes) -> None:
@@ -152,7 +169,7 @@ def test_the_figure_tells_where_it_comes_from(rows) -> None:
         status=["done"] * 4 + ["diverged", "done"],
         scale="small",
         run="a_run",
-        nll_se=0.1,
+        nll_se=0.001,
     )
     text = figure_text(frontier_figure(frontier_points(stored)))
     assert text == (
@@ -179,7 +196,8 @@ def test_what_only_some_points_have_is_not_said_of_all(rows) -> None:
 
 
 def test_notes_and_legend_lie_above_the_axes_and_not_on_each_other(rows) -> None:
-    stored = rows([*PAIRS, (1e6, 0.5)], nll_floor=1.0)
+    arms = ["a"] * 5 + ["b"] * 5  # with one frontier, so that their names do not fit beside it
+    stored = rows([*PAIRS, (1e6, 0.5)] * 2, arm=arms, nll_floor=1.0)
     figure = frontier_figure(frontier_points(stored))
     figure.draw_without_rendering()
     [axes] = figure.axes
@@ -226,13 +244,14 @@ def test_saved_files_hold_the_points_and_the_picture(rows, tmp_path: Path) -> No
     frontier = frontier_points(rows(PAIRS, scale=["small"] * 4, mi_ceiling=3.5), unit="token")
     paths = save_frontier(frontier, tmp_path / "frontier")
     assert [path.name for path in paths] == [
-        f"frontier.{kind}" for kind in ("csv", "parquet", "png", "svg")
+        f"frontier.{kind}" for kind in ("csv", "parquet", "pdf", "png", "svg")
     ]
-    csv, parquet, png, svg = paths
+    csv, parquet, pdf, png, svg = paths
     expected = frontier.points.assign(unit="token")
     pd.testing.assert_frame_equal(pd.read_parquet(parquet), expected, check_dtype=False)
     assert pd.read_csv(csv)["nll_value"].tolist() == expected["nll_value"].tolist()
     assert pd.read_csv(csv)["unit"].unique().tolist() == ["token"]
+    assert pdf.read_bytes().startswith(b"%PDF")
     assert png.read_bytes().startswith(b"\x89PNG")
     assert ElementTree.fromstring(svg.read_bytes()).tag == "{http://www.w3.org/2000/svg}svg"
 
@@ -258,9 +277,11 @@ def test_a_failed_write_leaves_the_earlier_file_whole(
     with pytest.raises(OSError, match="No space left"):
         save_frontier(frontier, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"frontier.{kind}" for kind in ("csv", "parquet", "png", "svg")
+        f"frontier.{kind}" for kind in ("csv", "parquet", "pdf", "png", "svg")
     ]
-    assert [(tmp_path / f"frontier.{kind}").read_bytes() for kind in ("png", "svg")] == earlier[2:]
+    assert [
+        (tmp_path / f"frontier.{kind}").read_bytes() for kind in ("pdf", "png", "svg")
+    ] == earlier[2:]
 
 
 def test_an_empty_frontier_can_be_saved(rows, tmp_path: Path) -> None:
@@ -273,3 +294,97 @@ def test_a_frontier_of_a_point_or_two_is_shown_among_the_others(rows) -> None:
     stored = rows([(5.0, 2.0), (5.2, 1.5), (5.4, 1.0)])
     axes = frontier_figure(frontier_points(stored)).axes[0]
     assert axes.get_ylim()[1] > 5.4
+
+
+def markers(axes: Axes) -> dict[str, list[float]]:
+    """The MI of the drawn points by the way their markers are filled."""
+    drawn: dict[str, list[float]] = {}
+    for line in axes.lines:
+        if line.get_marker() not in ("None", "", None):
+            filled = "faint" if (line.get_alpha() or 1) < 1 else line.get_fillstyle()
+            drawn.setdefault(filled, []).extend(line.get_xdata())
+    return {filled: sorted(mi) for filled, mi in drawn.items()}
+
+
+def test_ambiguous_points_are_half_filled_and_the_staircase_is_that_of_the_estimates(
+    rows, axes
+) -> None:
+    stored = rows([*PAIRS, (5.9, 1.9)], nll_se=[0.01, 0.1, 0.01, 0.01, 0.1])
+    points = frontier_points(stored).points
+    plot_frontier(points, axes)
+    assert markers(axes) == {"full": [1.0, 2.0, 3.0], "faint": [1.5], "bottom": [1.9]}
+    [staircase] = staircases(axes)
+    assert staircase.get_xdata().tolist() == [1.0, 2.0, 3.0]
+
+
+def test_the_figure_says_what_half_filled_means_and_only_if_there_is_any(rows) -> None:
+    def said(nll_se: float) -> str:
+        figure = frontier_figure(frontier_points(rows(PAIRS, nll_se=nll_se)))
+        return " ".join(figure_text(figure).split())
+
+    assert "ambiguous: 2" in said(0.1)
+    assert "half filled: ambiguous, on the frontier in 5% to 95% of draws" in said(0.1)
+    assert "ambiguous" not in said(1e-6)
+
+
+def test_the_figure_shows_the_warnings(rows) -> None:
+    frontier = frontier_points(rows(PAIRS, ess=1.0))
+    said = " ".join(figure_text(frontier_figure(frontier)).split())
+    assert f"warning: {frontier.warnings[0]}" in said
+
+
+def test_rate_and_distortion_add_up_to_the_nll(rows, axes) -> None:
+    stored = rows([(5.0, 1.0)], nll_se=0.2, mi_se=0.1, nll_mi_covariance=0.0025)
+    assert plot_rate_distortion(frontier_points(stored).points, axes) is axes
+    bars = [bar.get_segments()[0] for bar in axes.collections]
+    error = math.sqrt(0.04 + 0.01 - 2 * 0.0025)
+    np.testing.assert_allclose(
+        bars, [[[0.9, 4.0], [1.1, 4.0]], [[1.0, 4.0 - error], [1.0, 4.0 + error]]]
+    )
+    assert axes.get_ylabel() == "distortion: NLL − rate (nats per observation)"
+    assert "rate: mutual information under the model" in axes.get_xlabel()
+
+
+def test_the_frontier_of_rate_and_distortion_keeps_its_nll_between_points(rows, axes) -> None:
+    plot_rate_distortion(frontier_points(rows(PAIRS)).points, axes)
+    [line] = [line for line in axes.lines if line.get_linestyle() == "-"]
+    rate, distortion = line.get_xdata(), line.get_ydata()
+    np.testing.assert_allclose(rate, [1, 1, 2, 2, 3])
+    np.testing.assert_allclose(rate + distortion, [5.6, 5.8, 5.8, 6.4, 6.4])
+
+
+def test_the_lowest_possible_nll_is_a_diagonal_of_rate_and_distortion(rows, axes) -> None:
+    plot_rate_distortion(frontier_points(rows(PAIRS, nll_floor=5.5)).points, axes)
+    [floor] = [line for line in axes.lines if isinstance(line, AxLine)]
+    assert (floor.get_xy1(), floor.get_slope()) == ((0.0, 5.5), -1.0)
+    assert "dashed diagonal: lowest possible NLL 5.5" in texts(axes)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"view": "rate-distortion"}, ["rate_distortion"]),
+        ({"style": "paper"}, ["frontier_paper"]),
+    ],
+)
+def test_other_pictures_have_other_names(rows, tmp_path: Path, options, names) -> None:
+    paths = save_frontier(frontier_points(rows(PAIRS)), tmp_path, **options)
+    kinds = ("pdf", "png", "svg")
+    assert [path.name for path in paths] == [
+        *("frontier.csv", "frontier.parquet"),
+        *(f"{name}.{kind}" for name in names for kind in kinds),
+    ]
+
+
+def test_bands_are_drawn_told_and_written(rows, tmp_path: Path) -> None:
+    frontier = frontier_points(rows(PAIRS * 2, seed=[0] * 4 + [1] * 4))
+    surfaces = seed_attainment(frontier.points).assign(band="seeds")
+    figure = frontier_figure(frontier, attainment=surfaces)
+    said = " ".join(figure_text(figure).split())
+    assert "attained by at least 25 % and less than 75 % of 2 seeds, dashes: 50 %" in said
+    assert len(figure.axes[0].patches) == 1
+    paths = save_frontier(frontier, tmp_path, attainment=surfaces)
+    written = pd.read_csv(paths[2])
+    assert paths[2].name == "attainment.csv"
+    assert written.columns.tolist() == ["label", "level", "mi", "nll", "sets", "band", "unit"]
+    assert len(written) == len(surfaces)
