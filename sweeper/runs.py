@@ -31,6 +31,7 @@ class RunDirectory:
         self.journal = path / "study.journal"
         self.checkpoints = path / "checkpoints"
         self.frontier = path / "frontier"
+        self.comparison = path / "comparison"
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"
         self._lock = path / "driver.lock"
@@ -73,6 +74,17 @@ class RunDirectory:
         Raises `SweeperError` where its file is damaged, as `n_trials` does.
         """
         return str(self._described().get("description", ""))
+
+    @property
+    def sampler(self) -> str:
+        """The name of what proposed the trials, as the experiment says it, e.g. `auto`.
+
+        Raises `SweeperError` where its file is damaged.
+        """
+        try:
+            return str(self._described()["search"].get("sampler", {}).get("name", "auto"))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(error) from None
 
     @property
     def n_trials(self) -> int:
