@@ -26,10 +26,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.frontier import is_on_frontier
-from analysis.resampling import Floats, Side, half_searches
+from analysis.resampling import N_REPLICATES, Floats, Side, half_searches
 
 FEWEST = 3
-N_REPLICATES = 2_000
 _EVEN = 201  # points of the even grid
 BAND = ("lower", "upper", "simultaneous_lower", "simultaneous_upper")
 

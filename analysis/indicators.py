@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frontier import is_on_frontier
-from analysis.resampling import Floats, Side, half_searches
+from analysis.resampling import N_REPLICATES, Floats, Side, half_searches
 
 # Which direction is better.
 INDICATORS: Mapping[str, str] = MappingProxyType(
@@ -77,7 +77,7 @@ def indicators(nll: Floats, mi: Floats, against: Reference) -> Floats:
 
 
 def indicator_table(
-    a: Side, b: Side, *, level: float = 0.9, n_replicates: int = 2_000, seed: int = 0
+    a: Side, b: Side, *, level: float = 0.9, n_replicates: int = N_REPLICATES, seed: int = 0
 ) -> pd.DataFrame:
     """Compare the indicators of two sides, a row for each of `INDICATORS`.
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+N_REPLICATES = 2_000
+
 _CHUNK = 2_000_000  # values that are drawn at a time
 
 

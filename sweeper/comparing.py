@@ -28,7 +28,7 @@ from analysis.plots.difference import (
     save_figures,
     write_whole,
 )
-from analysis.resampling import side
+from analysis.resampling import N_REPLICATES, side
 from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.located import nearest
@@ -93,9 +93,9 @@ def comparison(
             [*lines, f"nothing to compare: {' and '.join(without)} without a model ({left_out})"]
         )
     a, b = (side(points[label], label) for label in labels)
-    compared = compare(a, b, hull=hull, level=level)
+    compared = compare(a, b, hull=hull, level=level, n_replicates=N_REPLICATES)
     against = reference(a, b)
-    table = indicator_table(a, b, level=level)
+    table = indicator_table(a, b, level=level, n_replicates=N_REPLICATES)
     budgets = {
         label: budget_curve(_trials(of.rows, points[label]), against)
         for of, label in zip(arms, labels, strict=True)
