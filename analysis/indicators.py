@@ -84,7 +84,9 @@ def indicator_table(
     Columns `indicator`, `better` ("higher" or "lower") and, for `a`, `b` and `difference`
     (a - b), the value and its interval, e.g. `a`, `a_lower`, `a_upper`. The intervals and what
     they are for are those of `analysis.comparison`: the value ± z times the standard deviation
-    over searches of half as many configurations. The reference stays as it is.
+    over searches of half as many configurations. The reference stays as it is. Observed coverage
+    of the difference of hypervolumes at nominal 90 % (`python -m benchmarks comparison`): 0.96 to
+    0.98 ± 0.02 at 12 and 50 trials; that of the others was not measured.
     """
     against = reference(a, b)
     z = NormalDist().inv_cdf((1 + level) / 2)

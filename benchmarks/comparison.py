@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from analysis.comparison import compare, staircase
+from analysis.comparison import compare, lower_hull, staircase
 from analysis.indicators import indicator_table, indicators, reference
 from analysis.resampling import Floats, Side
 from benchmarks.report import line
@@ -50,14 +50,14 @@ def measured(
     return nll + first, mi + rho * first + math.sqrt(1 - rho**2) * second
 
 
-def average_frontiers(n: int, noise: float, excess: str) -> tuple[Floats, Floats]:
+def average_frontiers(n: int, noise: float, excess: str, hull: bool) -> tuple[Floats, Floats]:
     """The difference of the average frontiers, as measured and without Monte Carlo error."""
     generator = np.random.default_rng(1)
     found: list[list[Floats]] = [[], []]
     for arm in (0, 1):
         exact = draw(generator, arm, (min(TRUTH, 5_000_000 // n), n), excess)
         for kind, (nll, mi) in enumerate((measured(generator, *exact, noise), exact)):
-            frontier = np.ma.masked_invalid(staircase(nll, mi, GRID))
+            frontier = np.ma.masked_invalid((lower_hull if hull else staircase)(nll, mi, GRID))
             found[kind].append(frontier.mean(axis=0).filled(np.nan))
     (a, b), (exact_a, exact_b) = found
     return a - b, exact_a - exact_b
@@ -69,14 +69,14 @@ def side(generator: np.random.Generator, arm: int, n: int, noise: float, excess:
     return Side("ab"[arm], nll, mi, error, error, np.full(n, NOISE_CORRELATION), np.arange(n))
 
 
-def coverage(n: int, noise: float, excess: str, n_pairs: int) -> None:
+def coverage(n: int, noise: float, excess: str, n_pairs: int, hull: bool = False) -> None:
     """Print how often the band holds the truth: at each MI, everywhere, and without noise."""
-    truth, exact = average_frontiers(n, noise, excess)
+    truth, exact = average_frontiers(n, noise, excess, hull)
     generator = np.random.default_rng(2)
     hits = []
     for pair in range(n_pairs):
         a, b = (side(generator, arm, n, noise, excess) for arm in (0, 1))
-        curve = compare(a, b, level=LEVEL, n_replicates=500, seed=pair).curve
+        curve = compare(a, b, hull=hull, level=LEVEL, n_replicates=500, seed=pair).curve
         # A staircase at an MI is that of the next grid point, and so, nearly, is its band.
         at = np.searchsorted(curve["mi"], GRID)
         inside = (at > 0) & (at < len(curve))
@@ -95,7 +95,7 @@ def coverage(n: int, noise: float, excess: str, n_pairs: int) -> None:
             )
         )
     pointwise, everywhere, clean_pointwise, clean_everywhere = np.transpose(hits).astype(float)
-    what = f"{excess}, n = {n}, noise {noise:g}"
+    what = f"{excess}, n = {n}, noise {noise:g}" + ", hull" * hull
     extra = ""
     if noise:
         extra = (
@@ -153,6 +153,7 @@ def main() -> None:
         for n, n_pairs in ((12, 500), (50, 500), (500, 300)):
             for noise in (0.0, 0.03):
                 coverage(n, noise, excess, n_pairs)
+        coverage(50, 0.0, excess, 300, hull=True)
         for n in (12, 50):
             hypervolume_coverage(n, excess, 100)
 
