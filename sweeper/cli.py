@@ -231,6 +231,48 @@ def frontier(
 
 
 @app.command()
+def compare(
+    sides: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A [B]",
+            help="Two runs of one arm or RUN:ARM; or one run that has two arms.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: in the run's comparison directory]"),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(help="observation or token.  [default: token for sentences]"),
+    ] = None,
+    hull: Annotated[
+        bool, typer.Option("--hull", help="Compare lower convex hulls and not staircases.")
+    ] = False,
+    level: Annotated[float, typer.Option(help="The probability of the intervals.")] = 0.9,
+    storage: Storage = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare other data, splits or scales all the same.")
+    ] = False,
+) -> None:
+    """Say which of two arms fits better at equal mutual information, by how much, how sure."""
+    from sweeper import comparing
+
+    print(
+        comparing.comparison(
+            sides,
+            storage=storage,
+            output=output,
+            per=per,
+            hull=hull,
+            level=level,
+            force=force,
+        )
+    )
+
+
+@app.command()
 def confirm(
     run: RunName,
     samples: Annotated[int, typer.Option(min=2, help="K of the fresh evaluations.")] = 1000,

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -151,6 +152,14 @@ def test_stored_results_are_read_where_nothing_can_be_trained(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert shown in done.stdout
+
+
+def test_runs_are_compared_where_nothing_can_be_trained(run_here: Path) -> None:
+    shutil.copytree(run_here / "runs/e", run_here / "runs/f")
+    done = python(WITHOUT_TRAINING, *["compare", "e", "f", "--output", "both"], cwd=run_here)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "both sides are the same trials" in done.stdout
 
 
 @pytest.mark.parametrize(

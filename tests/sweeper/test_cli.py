@@ -95,7 +95,7 @@ COMMANDS = dict(commands(ROOT))
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
-        *("frontier", "confirm"),
+        *("frontier", "compare", "confirm"),
     }
 
     assert {name for name, *below in COMMANDS if not below} == promised
