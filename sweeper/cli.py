@@ -205,6 +205,34 @@ def frontier(
     print(reading.frontier([find_run(name, storage) for name in runs], output=output, per=per))
 
 
+@app.command()
+def paper(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A paper; lists them without this.")
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Names or directories.  [default: all stored runs of the paper's experiments]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write table.csv and claims.csv.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Set stored runs beside a paper: its table, and whether its claims hold."""
+    from sweeper import papers
+    from sweeper.runs import find_run
+
+    if name is None:
+        print(papers.listing())
+        return
+    chosen = [find_run(run, storage) for run in runs or []]
+    print(papers.describe(name, chosen, storage=storage, output=output))
+
+
 data = typer.Typer(
     help="List, fetch and verify corpora.",
     invoke_without_command=True,
