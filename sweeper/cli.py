@@ -206,6 +206,34 @@ def frontier(
 
 
 @app.command()
+def knobs(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
+    ] = None,
+    collapsed_below: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MI",
+            help="A trial with less MI, in nats, is collapsed.  [default: 1% of the MI ceiling, "
+            "or 0.05 nats per observation without one]",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Mix runs of several experiments.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Say which swept knob moved NLL and MI, and where trials collapsed, and draw it."""
+    from sweeper import knobs as mattering
+    from sweeper.runs import find_run
+
+    found = [find_run(name, storage) for name in runs]
+    print(mattering.describe(found, output=output, force=force, collapsed_below=collapsed_below))
+
+
+@app.command()
 def paper(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A paper; lists them without this.")

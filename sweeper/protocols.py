@@ -80,7 +80,7 @@ def recognise(run: RunDirectory, experiments: Collection[str]) -> Recognised | N
     if len(candidates) != 1 or len(names) != 1:
         return None
     [experiment], [name] = candidates, names
-    stored = _stored(run)
+    stored = stored_document(run)
     scale = stored.get("scale")
     complete, with_defaults = _complete(experiment, scale)
     rows = read_runs([run.path], final_only=True)
@@ -101,7 +101,11 @@ def recognise(run: RunDirectory, experiments: Collection[str]) -> Recognised | N
     )
 
 
-def _stored(run: RunDirectory) -> Mapping[str, Any]:
+def stored_document(run: RunDirectory) -> Mapping[str, Any]:
+    """Give a run's experiment file as plain values.
+
+    Raises `SweeperError` where it is damaged.
+    """
     problems = Problems(str(run.experiment_file))
     document = compose(run.experiment_file, None, (), problems)
     if problems:
