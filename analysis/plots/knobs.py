@@ -107,10 +107,11 @@ def _knob_axis(axes: Axes, knob: str, log: bool) -> None:
     axes.set_xlabel(knob, fontsize="small", parse_math=False)
     if log:
         axes.set_xscale("log")
-        # Within a decade or two, powers of ten are too few.
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
+        low, high = axes.get_xlim()
+        if high < 50 * low:  # so that powers of ten would be too few
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _set_view(values: pd.Series, axes: Axes) -> None:
