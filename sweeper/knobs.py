@@ -71,9 +71,7 @@ def describe(
     lines = [f"{len(points)} trials of {shown}, nats per {unit}", ""]
     try:
         found = importances(points)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "sklearn":
-            raise
+    except ModuleNotFoundError:
         lines.append(NEEDS)
     else:
         tables["knobs.csv"] = found
