@@ -158,6 +158,7 @@ def test_stored_results_are_read_where_nothing_can_be_trained(
 def test_knobs_are_drawn_where_nothing_can_be_trained(run_here: Path) -> None:
     for number in range(12):
         part = PART.replace('id="t", config_hash="c"', f'id="t{number}", config_hash="c{number}"')
+        part = part.replace("nll=2.0", f"nll={2 + number}")
         knob = f'trial="{{}}", **{{"k.a": {number / 10}}}'
         assert python(part.replace('trial="{}"', knob), cwd=run_here).returncode == 0
     done = python(WITHOUT_TRAINING, "knobs", "e", cwd=run_here)
