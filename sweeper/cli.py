@@ -292,6 +292,62 @@ def confirm(
     sys.exit(confirming.confirm(found, samples=samples, seeds=seeds, workers=workers))
 
 
+@app.command()
+def knobs(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
+    ] = None,
+    collapsed_below: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MI",
+            help="A trial with less MI, in nats, is collapsed.  [default: 1% of the MI ceiling, "
+            "or 0.05 nats per observation without one]",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Mix runs of several experiments.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Say which swept knob moved NLL and MI, and where trials collapsed, and draw it."""
+    from sweeper import knobs as mattering
+    from sweeper.runs import find_run
+
+    found = [find_run(name, storage) for name in runs]
+    print(mattering.describe(found, output=output, force=force, collapsed_below=collapsed_below))
+
+
+@app.command()
+def paper(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A paper; lists them without this.")
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Names or directories.  [default: all stored runs of the paper's experiments]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write table.csv and claims.csv.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Set stored runs beside a paper: its table, and whether its claims hold."""
+    from sweeper import papers
+    from sweeper.runs import find_run
+
+    if name is None:
+        print(papers.listing())
+        return
+    chosen = [find_run(run, storage) for run in runs or []]
+    print(papers.describe(name, chosen, storage=storage, output=output))
+
+
 data = typer.Typer(
     help="List, fetch and verify corpora.",
     invoke_without_command=True,

@@ -141,6 +141,8 @@ def run_here(tmp_path: Path) -> Path:
         ("status e", "runs/e: finished; 1 of 1 trials have ended, 1 done"),
         ("frontier e", "Pareto frontier, nats per observation: 1 of 1 trials"),
         ("list runs", "  e  1 of 1 trials have ended"),
+        ("paper", "  melis  "),
+        ("paper melis", "Table 1: best validation on Penn Treebank"),
         ("list experiments", "  quickstart "),
         ("list spaces", "  melis_table_2 "),
     ],
@@ -160,6 +162,20 @@ def test_runs_are_compared_where_nothing_can_be_trained(run_here: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "both sides are the same trials" in done.stdout
+
+
+def test_knobs_are_drawn_where_nothing_can_be_trained(run_here: Path) -> None:
+    for number in range(12):
+        part = PART.replace('id="t", config_hash="c"', f'id="t{number}", config_hash="c{number}"')
+        part = part.replace("nll=2.0", f"nll={2 + number}")
+        knob = f'trial="{{}}", **{{"k.a": {number / 10}}}'
+        assert python(part.replace('trial="{}"', knob), cwd=run_here).returncode == 0
+    done = python(WITHOUT_TRAINING, "knobs", "e", cwd=run_here)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "importances need scikit-learn" in done.stdout  # which needs scipy
+    assert "share of collapsed trials" in done.stdout
+    assert (run_here / "runs/e/frontier/knobs.png").exists()
 
 
 @pytest.mark.parametrize(

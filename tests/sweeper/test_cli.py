@@ -95,7 +95,7 @@ COMMANDS = dict(commands(ROOT))
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
-        *("frontier", "compare", "confirm"),
+        *("frontier", "compare", "confirm", "knobs", "paper"),
     }
 
     assert {name for name, *below in COMMANDS if not below} == promised
