@@ -94,6 +94,7 @@ COMMANDS = dict(commands(ROOT))
 
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {"run", "resume", "validate", "show", "list", "status", "frontier", "data"}
+    promised |= {"report"}
 
     assert {name for name, *below in COMMANDS if not below} == promised
     assert {below[0] for name, *below in COMMANDS if below} == {"list", "fetch", "verify"}
@@ -307,6 +308,21 @@ def test_a_frontier_is_written_where_it_is_asked_for(
         "cannot write tiny.yaml"
         in sweeper("frontier", "tiny", "--output", "tiny.yaml").is_one_error()
     )
+
+
+def test_a_report_is_written_where_it_is_asked_for(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
+    trained("done", "failed")
+    trained("done", name="other")
+
+    answer = sweeper("report", "tiny")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("runs/tiny/frontier/report.html: ")
+    assert "name it by --output" in sweeper("report", "tiny", "other").is_one_error()
+    assert sweeper("report", "tiny", "other", "--output", "both.html", "--per", "token").code == 0
+    assert (tmp_path / "both.html").stat().st_size > 0
+    assert "got 'word'" in sweeper("report", "tiny", "--per", "word").is_one_error()
 
 
 def test_a_run_without_rows_has_no_frontier(

@@ -1,0 +1,116 @@
+"""The report on stored runs: one HTML page that needs nothing else.
+
+Needs neither torch nor Ray, as `sweeper.reading`.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.frontier import Unit
+from analysis.report import report_page
+from sweeper.errors import SweeperError
+from sweeper.results import read_runs
+from sweeper.runs import RunDirectory, write_atomically
+
+REPORT = "report.html"
+
+
+def report(
+    runs: Sequence[RunDirectory],
+    *,
+    output: Path | None = None,
+    per: str | None = None,
+    force: bool = False,
+    storage: Path | None = None,
+) -> str:
+    """Write the page on `runs`, and say where it lies and what it holds.
+
+    `per` is "observation" or "token", what is shown first. `storage` is where the page's commands
+    look for the runs, where that is not the default place. Raises `SweeperError` where no trial
+    is stored, where several runs have no `output` file or measure different things without
+    `force`, and where the page cannot be written.
+    """
+    if output is None and len(runs) > 1:
+        raise SweeperError("several runs need a file for their report; name it by --output")
+    path = output or runs[0].frontier / REPORT
+    if path.is_dir():
+        raise SweeperError(f"cannot write {path}: it is a directory; name a file by --output")
+    rows = _rows(runs)
+    if not force:
+        _refuse_mixtures(rows)
+    page = report_page(
+        rows,
+        _described(runs),
+        unit=_unit(rows, per),
+        rerun="sweeper rerun TRIAL_ID"
+        + (f" --storage {shlex.quote(str(storage))}" if storage else ""),
+        written=f"Written by sweeper {version('sweeper')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, page)
+    except OSError as error:
+        raise SweeperError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free space or choose another --output"
+        ) from None
+    counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
+    return f"{path}: {len(page.encode()) / 1e6:.1f} MB, trials: {counts}"
+
+
+def _rows(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """Final rows with all columns, the long `trial` among them."""
+    paths = [run.path for run in runs]
+    rows = read_runs(paths, final_only=True)
+    if rows.empty:
+        names = ", ".join(str(path) for path in paths)
+        raise SweeperError(f"{names}: no trial has ended yet, so there is nothing to report")
+    key = ["run", "trial_id"]
+    trials = read_runs(paths, ["trial_id", "trial"], final_only=True)
+    return rows.merge(trials[[*key, "trial"]], on=key, how="left", validate="one_to_one")
+
+
+def _refuse_mixtures(rows: pd.DataFrame) -> None:
+    """Raise `SweeperError` unless all runs were evaluated on the same split of the same data."""
+    measured = {
+        str(run): ", ".join(
+            f"{split} of {str(data)[:12]}"
+            for data, split in of_run[["data_sha256", "split"]].drop_duplicates().to_numpy()
+        )
+        for run, of_run in rows.groupby("run", sort=False)
+    }
+    if len(set(measured.values())) > 1:
+        each = "; ".join(f"{run}: {what}" for run, what in measured.items())
+        raise SweeperError(
+            f"the runs were evaluated on different data ({each}), so their points do not compare; "
+            "report them one by one, or add --force"
+        )
+
+
+def _unit(rows: pd.DataFrame, per: str | None) -> Unit:
+    match per:
+        case "observation" | "token":
+            return per
+        case None:
+            return "token" if (rows["tokens"] > 1).any() else "observation"
+        case _:
+            raise SweeperError(f"--per takes observation or token; got {per!r}")
+
+
+def _described(runs: Sequence[RunDirectory]) -> list[Mapping[str, str]]:
+    """What each run says of itself, under the name that `read_runs` gives it."""
+    distinct = {run.path.resolve(): run for run in runs}
+    names = [path.name for path in distinct]
+    return [
+        {
+            "name": path.name if names.count(path.name) == 1 else str(path),
+            "description": run.description,
+            "experiment": run.experiment_file.read_text("utf-8"),
+        }
+        for path, run in distinct.items()
+    ]
