@@ -31,7 +31,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
   let view = null; // { x, y } ranges, null for the frontiers' own
   let listening = false;
 
-  function traces({ shown, indices, selected }) {
+  function traces({ shown, indices }) {
     const theme = colours();
     const anyExact = indices.some((i) => TRIALS.exact[i]);
     const many = indices.length > DATA.many;
@@ -84,19 +84,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
         error_y: bars(shown.nllError),
       });
     });
-    const marked = selected !== null && shown.isPoint(selected) ? [selected] : [];
-    const ring = {
-      type: "scatter",
-      mode: "markers",
-      x: marked.map((i) => shown.mi[i]),
-      y: marked.map((i) => shown.nll[i]),
-      customdata: marked,
-      name: "",
-      hoverinfo: "skip",
-      showlegend: false,
-      marker: { symbol: "circle-open", size: 20, color: theme.ink, line: { width: 2.5 } },
-    };
-    return [...made, ...lines, ring];
+    return [...made, ...lines];
   }
 
   // The frontiers without their points that went far astray, and the limits nearby.
@@ -139,6 +127,37 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
     return [low - margin, high + margin];
   }
 
+  // The floor and the ceiling, named where they are in view.
+  function limits({ shown }, { x: [left, right], y: [low, high] }) {
+    const { muted } = colours();
+    const note = { showarrow: false, font: { size: 11, color: muted } };
+    const floors = shown.floor.filter((y) => low < y && y < high);
+    const ceilings = shown.ceiling.filter((x) => left < x && x < right);
+    return [
+      ...floors.map((y) => ({ ...note, xref: "paper", x: 0.5, xanchor: "center", y, yanchor: "top",
+        text: `lowest possible ${shown.nllShort} ${number(y)}` })),
+      ...ceilings.map((x) => ({ ...note, yref: "paper", y: 0.99, yanchor: "top", x, xanchor: "right",
+        textangle: -90, text: `highest possible MI ${number(x)}` })),
+    ];
+  }
+
+  // Lines for the floor and the ceiling, and last a ring around the marked point.
+  function shapes({ shown, indices, selected }) {
+    const theme = colours();
+    const dashed = { type: "line", layer: "below", line: { color: theme.muted, width: 1, dash: "dash" } };
+    const marked = selected !== null && indices.includes(selected);
+    const ring = {
+      type: "circle", xsizemode: "pixel", ysizemode: "pixel", x0: -11, x1: 11, y0: -11, y1: 11,
+      xanchor: marked ? shown.mi[selected] : 0, yanchor: marked ? shown.nll[selected] : 0,
+      visible: marked, line: { color: theme.ink, width: 2.5 },
+    };
+    return [
+      ...shown.floor.map((y) => ({ ...dashed, xref: "paper", x0: 0, x1: 1, y0: y, y1: y })),
+      ...shown.ceiling.map((x) => ({ ...dashed, yref: "paper", y0: 0, y1: 1, x0: x, x1: x })),
+      ring,
+    ];
+  }
+
   function layout({ shown }, ranges) {
     const theme = colours();
     const axis = {
@@ -153,25 +172,6 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
       automargin: true,
       exponentformat: "power",
     };
-    const dashed = { type: "line", layer: "below", line: { color: theme.muted, width: 1, dash: "dash" } };
-    const note = { showarrow: false, font: { size: 11, color: theme.muted } };
-    const limits = [
-      ...shown.floor.map((y) => ({ ...dashed, xref: "paper", x0: 0, x1: 1, y0: y, y1: y })),
-      ...shown.ceiling.map((x) => ({ ...dashed, yref: "paper", y0: 0, y1: 1, x0: x, x1: x })),
-    ];
-    const named = (what, value) => `${what} ${number(value)}`;
-    const [low, high] = ranges.y;
-    const [left, right] = ranges.x;
-    const notes = [
-      ...shown.floor
-        .filter((y) => low < y && y < high)
-        .map((y) => ({ ...note, xref: "paper", x: 0.005, xanchor: "left", y, yanchor: "top",
-          text: named(`lowest possible ${shown.nllShort}`, y) })),
-      ...shown.ceiling
-        .filter((x) => left < x && x < right)
-        .map((x) => ({ ...note, yref: "paper", y: 0.99, yanchor: "top", x, xanchor: "right", textangle: -90,
-          text: named("highest possible MI", x) })),
-    ];
     const title = (text) => ({ text, font: { color: theme.ink, size: 13 }, standoff: 8 });
     return {
       font: { family: "system-ui, sans-serif", color: theme.ink },
@@ -181,8 +181,8 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
       hovermode: "closest",
       hoverdistance: 12,
       dragmode: drawn?.mode ?? "zoom",
-      shapes: limits,
-      annotations: notes,
+      shapes: shapes(drawn),
+      annotations: limits(drawn, ranges),
       modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.muted, activecolor: theme.accent },
       xaxis: { ...axis, range: ranges.x.slice(), title: title(`mutual information (${shown.miUnit}), higher is better →`) },
       yaxis: { ...axis, range: ranges.y.slice(), title: title(`← lower is better, ${shown.nllName} (${shown.nllUnit})`) },
@@ -214,10 +214,9 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
     root.on("plotly_click", ({ points }) => onSelect(points[0].customdata));
     root.on("plotly_doubleclick", () => reset());
     root.on("plotly_relayout", (change) => {
-      if (!Object.keys(change).some((key) => /^[xy]axis\.range/.test(key))) return;
+      if (change.annotations || !Object.keys(change).some((key) => /^[xy]axis\.range/.test(key))) return;
       const { xaxis, yaxis } = root.layout;
-      view = { x: xaxis.range.slice(), y: yaxis.range.slice() };
-      draw(drawn);
+      show({ x: xaxis.range.slice(), y: yaxis.range.slice() });
     });
   }
 
@@ -231,7 +230,9 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
 
   function show(ranges) {
     view = ranges;
-    draw(drawn);
+    const { x, y } = view ?? ownView(drawn);
+    Plotly.relayout(root, { "xaxis.range": x.slice(), "yaxis.range": y.slice(), annotations: limits(drawn, { x, y }) });
+    onView(outside({ x, y }), Boolean(view));
   }
 
   function reset() {
@@ -271,15 +272,9 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
     zoom: (factor) => move(0, 0, factor),
     forget: () => (view = null), // what was in view has other units now
     mark(selected) {
+      if (drawn.selected === selected) return;
       drawn.selected = selected;
-      const { shown } = drawn;
-      const marked = selected !== null && shown.isPoint(selected) ? [selected] : [];
-      const ring = {
-        x: [marked.map((i) => shown.mi[i])],
-        y: [marked.map((i) => shown.nll[i])],
-        customdata: [marked],
-      };
-      Plotly.restyle(root, ring, [root.data.length - 1]);
+      Plotly.relayout(root, { shapes: shapes(drawn) });
     },
     picture: () => Plotly.downloadImage(root, { format: "svg", filename: "frontier", width: 1000, height: 640 }),
   };

@@ -155,7 +155,7 @@ function drawArms() {
     });
     render();
   };
-  at("arms").append(button("All", () => all(true)), button("None", () => all(false)));
+  at("arms").append(button("All arms", () => all(true)), button("No arms", () => all(false)));
 }
 
 function tellWarnings() {

@@ -162,7 +162,7 @@ def _distinct(values: pd.Series) -> str:
 
 
 def _plain(values: pd.Series, digits: int | None = None) -> list[Any]:
-    """Values as JSON has them, floats to so many digits; null for what is missing or not finite."""
+    """Values as JSON has them, floats to `digits`; null for what is missing or not finite."""
 
     def plain(value: Any) -> Any:
         if value is None or value is pd.NA or value is pd.NaT:

@@ -94,7 +94,7 @@ class Opened:
     def drawn(self) -> dict[str, tuple[float, float]]:
         """The `(mi, nll)` of each point in the chart, by trial."""
         points = self.page.evaluate(
-            """() => document.getElementById('chart').data.slice(0, -1).flatMap(trace =>
+            """() => document.getElementById('chart').data.flatMap(trace =>
                 trace.x.map((x, i) => [trace.customdata[i], x, trace.y[i]]))"""
         )
         ids = self.page.evaluate(

@@ -203,10 +203,10 @@ def test_a_keyboard_is_enough(opened: Open, sentences: pd.DataFrame) -> None:
     for control in ("theme", "measure", "unit", "frontier-only", "chart", "zoom-in", "csv"):
         assert control in met
 
-    ring = "document.getElementById('chart').data.at(-1).x"
-    assert report.page.evaluate(ring) == pytest.approx([0.5 / 7])
+    ring = "document.getElementById('chart').layout.shapes.at(-1).xanchor"
+    assert report.page.evaluate(ring) == pytest.approx(0.5 / 7)
     press("ArrowDown")
-    assert report.page.evaluate(ring) == pytest.approx([1.0 / 7])
+    assert report.page.evaluate(ring) == pytest.approx(1.0 / 7)
     press("End")
     press("Enter")
     assert yaml.safe_load(report.text("#details pre.yaml")) == json.loads(sentences["trial"][2])
