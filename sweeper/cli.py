@@ -218,7 +218,7 @@ def report(
     ] = None,
     storage: Storage = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Put runs on different data into one report.")
+        bool, typer.Option("--force", help="Report different experiments on one page.")
     ] = False,
 ) -> None:
     """Write one self-contained, interactive HTML page about one or several runs."""

@@ -15,7 +15,7 @@ from analysis.frontier import Unit
 from analysis.report import report_page
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, write_atomically
+from sweeper.runs import RunDirectory, runs_root, write_atomically
 
 REPORT = "report.html"
 
@@ -32,7 +32,7 @@ def report(
 
     `per` is "observation" or "token", what is shown first. `storage` is where the page's commands
     look for the runs, where that is not the default place. Raises `SweeperError` where no trial
-    is stored, where several runs have no `output` file or measure different things without
+    is stored, where several runs have no `output` file or are of different experiments without
     `force`, and where the page cannot be written.
     """
     if output is None and len(runs) > 1:
@@ -41,14 +41,16 @@ def report(
     if path.is_dir():
         raise SweeperError(f"cannot write {path}: it is a directory; name a file by --output")
     rows = _rows(runs)
-    if not force:
-        _refuse_mixtures(rows)
+    experiments = [str(name) for name in rows["experiment"].unique()]
+    if len(experiments) > 1 and not force:
+        raise SweeperError(
+            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
+            f"({', '.join(experiments)}) may not compare; report them together with --force"
+        )
     page = report_page(
         rows,
-        _described(runs),
+        _described(runs, storage),
         unit=_unit(rows, per),
-        rerun="sweeper rerun TRIAL_ID"
-        + (f" --storage {shlex.quote(str(storage))}" if storage else ""),
         written=f"Written by sweeper {version('sweeper')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
     try:
@@ -75,23 +77,6 @@ def _rows(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     return rows.merge(trials[[*key, "trial"]], on=key, how="left", validate="one_to_one")
 
 
-def _refuse_mixtures(rows: pd.DataFrame) -> None:
-    """Raise `SweeperError` unless all runs were evaluated on the same split of the same data."""
-    measured = {
-        str(run): ", ".join(
-            f"{split} of {str(data)[:12]}"
-            for data, split in of_run[["data_sha256", "split"]].drop_duplicates().to_numpy()
-        )
-        for run, of_run in rows.groupby("run", sort=False)
-    }
-    if len(set(measured.values())) > 1:
-        each = "; ".join(f"{run}: {what}" for run, what in measured.items())
-        raise SweeperError(
-            f"the runs were evaluated on different data ({each}), so their points do not compare; "
-            "report them one by one, or add --force"
-        )
-
-
 def _unit(rows: pd.DataFrame, per: str | None) -> Unit:
     match per:
         case "observation" | "token":
@@ -102,7 +87,7 @@ def _unit(rows: pd.DataFrame, per: str | None) -> Unit:
             raise SweeperError(f"--per takes observation or token; got {per!r}")
 
 
-def _described(runs: Sequence[RunDirectory]) -> list[Mapping[str, str]]:
+def _described(runs: Sequence[RunDirectory], storage: Path | None) -> list[Mapping[str, str]]:
     """What each run says of itself, under the name that `read_runs` gives it."""
     distinct = {run.path.resolve(): run for run in runs}
     names = [path.name for path in distinct]
@@ -111,6 +96,16 @@ def _described(runs: Sequence[RunDirectory]) -> list[Mapping[str, str]]:
             "name": path.name if names.count(path.name) == 1 else str(path),
             "description": run.description,
             "experiment": run.experiment_file.read_text("utf-8"),
+            "rerun": _rerun(run, storage),
         }
         for path, run in distinct.items()
     ]
+
+
+def _rerun(run: RunDirectory, storage: Path | None) -> str:
+    """Give the command that trains a trial of `run` again, TRIAL_ID for its id."""
+    if run.path.resolve().parent != runs_root(storage).resolve():
+        return f"sweeper rerun TRIAL_ID --run {shlex.quote(str(run.path))}"
+    return "sweeper rerun TRIAL_ID" + (
+        f" --storage {shlex.quote(str(storage))}" if storage else ""
+    )

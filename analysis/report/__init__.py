@@ -13,7 +13,7 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from analysis.frontier import Unit
-from analysis.report.payload import payload
+from analysis.report.payload import page_data
 
 _SCRIPTS = ("figures.js", "chart.js", "table.js", "details.js", "page.js")
 
@@ -23,24 +23,22 @@ def report_page(
     runs: Sequence[Mapping[str, str]],
     *,
     unit: Unit,
-    rerun: str,
     written: str,
 ) -> str:
-    """Give the HTML of a report on final rows; arguments are those of `payload`.
+    """Give the HTML of a report on final rows; arguments are those of `page_data`.
 
     `written` says by what and when. The page asks the network for nothing: the same arguments
     give the same text, and a browser needs no more than it.
     """
-    described = payload(rows, runs, unit, rerun)
+    described = page_data(rows, runs, unit)
     title = ", ".join(run["name"] for run in runs)
     texts = dict.fromkeys(run["description"] for run in runs if run["description"])
-    many = sum(value is not None for value in described["units"]["observation"]["nll"])
     # A browser reads line ends as \n, and so must the hash.
     plotly = get_plotlyjs().replace("\r\n", "\n")
     page = "\n".join(_asset(name) for name in _SCRIPTS)
     script = f'(() => {{\n"use strict";\n{page}\n}})();'
     parts = {
-        "policy": _policy([plotly, script], webgl=many > described["many"]),
+        "policy": _policy([plotly, script], webgl=described["webgl"]),
         "title": html.escape(title),
         "description": "\n".join(f"<p>{html.escape(text)}</p>" for text in texts),
         "written": html.escape(written),

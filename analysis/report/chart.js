@@ -26,7 +26,7 @@ function colours() {
 }
 
 function createChart(root, { onHover, onLeave, onSelect, onView }) {
-  const quick = N > DATA.many && webgl();
+  const quick = DATA.webgl && webgl();
   let drawn = null; // { shown, indices } as last given
   let view = null; // { x, y } ranges, null for the frontiers' own
   let listening = false;

@@ -26,7 +26,10 @@ function facts(i, shown) {
 
 function stateOf(i, shown) {
   if (!shown.isPoint(i)) return TRIALS.status[i];
-  return `${TRIALS.status[i]}, ${shown.frontier[i] ? "on the frontier" : "dominated"}`;
+  const told = `${TRIALS.status[i]}, ${shown.frontier[i] ? "on the frontier" : "dominated"}`;
+  if (shown.state(i) !== "ambiguous") return told;
+  const often = shown.probability[i];
+  return `${told}; ambiguous, ${often === null ? "its error is unknown" : `on it in ${Math.round(100 * often)}% of redraws`}`;
 }
 
 function pairs(entries) {
@@ -67,6 +70,9 @@ function showGuide(root, shown) {
     "Faint: dominated points.",
   ];
   if (DATA.units[shown.unit].bars) lines.push("Bars: one Monte Carlo standard error.");
+  if (TRIALS.id.some((_, i) => shown.isPoint(i) && shown.state(i) === "ambiguous")) {
+    lines.push("Ambiguous, in the table: points that may be on the frontier or not when their errors are drawn anew.");
+  }
   if (TRIALS.exact.some(Boolean) && TRIALS.exact.some((exact, i) => !exact && shown.isPoint(i))) {
     lines.push("Hollow: estimates, which do not compare with exact values.");
   }
@@ -100,7 +106,7 @@ function button(text, action) {
 function showDetails(root, i, shown, onClose) {
   const { figures: shownFigures, knobs, rest } = facts(i, shown);
   const text = trialYaml(i);
-  const command = DATA.rerun.replace("TRIAL_ID", TRIALS.id[i]);
+  const command = rerunCommand(i);
   const close = element("button", { type: "button", id: "close", onclick: onClose }, "Close");
   root.replaceChildren(
     element("div", { class: "heading" }, heading(i, "h2", { id: "details-title" }), close),

@@ -37,6 +37,9 @@ function figures(unit, measure) {
     nllError: each((i) => error(stored.nll_error, i, (e) => by.nllError(stored.nll[i], e)) ?? NaN),
     miError: each((i) => error(stored.mi_error, i, (e) => by.mi(e)) ?? NaN),
     frontier: stored.frontier,
+    probability: stored.probability ?? [],
+    // The verdict in view of the errors, where there is one.
+    state: (i) => stored.membership?.[i] ?? (stored.frontier[i] ? "frontier" : "dominated"),
     floor: stored.floor.map(by.nll).filter(Number.isFinite),
     ceiling: stored.ceiling.map(by.mi),
     nllShort: measure === "perplexity" ? "perplexity" : "NLL",
@@ -87,6 +90,10 @@ function trialYaml(i) {
   return lines.map((line) => (typeof line === "string" ? line : line[packed.members[i]])).join("\n");
 }
 
+function rerunCommand(i) {
+  return DATA.runs.find(({ name }) => name === TRIALS.run[i]).rerun.replace("TRIAL_ID", () => TRIALS.id[i]);
+}
+
 function csv(shown, indices) {
   const nll = shown.measure === "perplexity" ? "perplexity" : `nll_${shown.nllUnit.replaceAll(" ", "_")}`;
   const mi = `mi_${shown.miUnit.replaceAll(" ", "_")}`;
@@ -96,6 +103,7 @@ function csv(shown, indices) {
     trial_id: (i) => TRIALS.id[i],
     seed: (i) => TRIALS.seed[i],
     on_frontier: (i) => shown.frontier[i],
+    state: shown.state,
     [nll]: (i) => shown.nll[i],
     [`${nll}_error`]: (i) => shown.nllError[i],
     [mi]: (i) => shown.mi[i],

@@ -37,8 +37,8 @@ function pointColumns() {
     {
       name: "state",
       title: "state",
-      value: (i) => (shown.frontier[i] ? "frontier" : "dominated"),
-      text: (i) => (shown.frontier[i] ? "frontier" : "dominated"),
+      value: (i) => shown.state(i),
+      text: (i) => shown.state(i),
     },
     plain("nll", `${shown.nllShort} (${shown.nllUnit})`, (i) => shown.nll[i], (i) => measurement(shown.nll[i], shown.nllError[i], shown.nllDecimals)),
     plain("mi", `MI (${shown.miUnit})`, (i) => shown.mi[i], (i) => measurement(shown.mi[i], shown.miError[i], shown.miDecimals)),

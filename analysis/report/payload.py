@@ -29,14 +29,13 @@ _NUMBERS = ("ess", "train_seconds", "eval_seconds")
 _FACTS = ("split", "samples", "observations", "scale", "host", "device")
 
 
-def payload(
-    rows: pd.DataFrame, runs: Sequence[Mapping[str, str]], unit: Unit, rerun: str
-) -> dict[str, Any]:
+def page_data(rows: pd.DataFrame, runs: Sequence[Mapping[str, str]], unit: Unit) -> dict[str, Any]:
     """Describe final rows for the page.
 
     `rows` are final ones with the columns of `sweeper.results` and `run` and `trial`. `runs` has
-    `name` (as in `rows["run"]`), `description` and `experiment` (the resolved YAML) of each run.
-    `unit` is shown first. `rerun` is a command with TRIAL_ID in the place of the trial's id.
+    `name` (as in `rows["run"]`), `description`, `experiment` (the resolved YAML) and `rerun` (the
+    command that trains one of its trials again, with TRIAL_ID for its id) of each run. `unit` is
+    shown first.
     """
     rows = rows.reset_index(drop=True)
     rows["row"] = range(len(rows))
@@ -51,7 +50,7 @@ def payload(
     return {
         "unit": unit,
         "many": MANY,
-        "rerun": rerun,
+        "webgl": len(frontiers["observation"].points) > MANY,
         "arms": _arms(names),
         "units": {name: _unit(found, len(rows)) for name, found in frontiers.items()},
         "trials": _trials(rows, labels, names),
@@ -91,11 +90,17 @@ def _unit(found: Frontier, n_rows: int) -> dict[str, Any]:
         "floor": _limits(found.points["floor"]),
         "ceiling": _limits(found.points["ceiling"]),
         "frontier": [value is True for value in points["on_frontier"]],
+        "membership": _optional(points, "membership"),
+        "probability": _optional(points, "frontier_probability"),
         "left_out": dict(found.left_out),
         "warnings": list(found.warnings),
         "shared_error": shared_error(found.points),
         "bars": bool((found.points[["nll_error", "mi_error"]] > 0).any(axis=None)),
     }
+
+
+def _optional(points: pd.DataFrame, name: str) -> list[Any] | None:
+    return _plain(points[name].where(points[name].notna(), None), 3) if name in points else None
 
 
 def _limits(values: pd.Series) -> list[float]:

@@ -320,8 +320,9 @@ def test_a_report_is_written_where_it_is_asked_for(
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.startswith("runs/tiny/frontier/report.html: ")
     assert "name it by --output" in sweeper("report", "tiny", "other").is_one_error()
-    assert sweeper("report", "tiny", "other", "--output", "both.html", "--per", "token").code == 0
-    assert (tmp_path / "both.html").stat().st_size > 0
+    assert sweeper("report", "tiny", "other", "--output", "x.html", "--force").code == 0
+    assert (tmp_path / "x.html").stat().st_size > 0
+    assert "with --force" in sweeper("report", "tiny", "other", "--output", "y").is_one_error()
     assert "got 'word'" in sweeper("report", "tiny", "--per", "word").is_one_error()
 
 

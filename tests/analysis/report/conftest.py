@@ -11,7 +11,12 @@ from analysis.report import report_page
 
 Rows = Callable[..., pd.DataFrame]
 
-RUN = {"name": "a_run", "description": "What it is about", "experiment": "name: a_run\n"}
+RUN = {
+    "name": "a_run",
+    "description": "What it is about",
+    "experiment": "name: a_run\n",
+    "rerun": "sweeper rerun TRIAL_ID",
+}
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +111,11 @@ class Opened:
         """Where on the screen a point is."""
         x, y = self.drawn()[trial]
         left, top = self.page.evaluate(
-            """([x, y]) => {
+            """async ([x, y]) => {
                 const chart = document.getElementById('chart');
+                chart.scrollIntoView({ block: 'center' });
+                for (let frame = 0; frame < 2; frame += 1)  // what scrolls, hides the tooltip
+                    await new Promise(requestAnimationFrame);
                 const { xaxis, yaxis } = chart._fullLayout;
                 const area = chart.querySelector('.nsewdrag').getBoundingClientRect();
                 return [area.left + xaxis.l2p(x), area.top + yaxis.l2p(y)];
@@ -125,9 +133,7 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     def open_(
         rows: pd.DataFrame, *, unit: str = "observation", run: Any = RUN, **context: Any
     ) -> Opened:
-        page = report_page(
-            rows, [run], unit=unit, rerun="sweeper rerun TRIAL_ID", written="By a test"
-        )
+        page = report_page(rows, [run], unit=unit, written="By a test")
         path = tmp_path / "report.html"
         path.write_text(page, encoding="utf-8", newline="\n")
         context = {"viewport": {"width": 1400, "height": 1000}, "locale": "en-GB", **context}

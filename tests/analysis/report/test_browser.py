@@ -333,7 +333,7 @@ def test_what_people_wrote_is_text_and_no_markup(opened: Open, trial_rows: Rows)
         **{"objective.<b>knob": HOSTILE},
         trial=json.dumps({"name": HOSTILE}),
     )
-    run = {"name": HOSTILE, "description": HOSTILE, "experiment": HOSTILE}
+    run = {"name": HOSTILE, "description": HOSTILE, "experiment": HOSTILE, "rerun": HOSTILE}
     report = opened(rows, run=run)
     assert report.text("h1") == HOSTILE
     assert report.page.title() == f"{HOSTILE} – frontier report"
@@ -425,3 +425,48 @@ def test_without_webgl_many_points_are_drawn_all_the_same(
     types = report.page.evaluate("document.getElementById('chart').data.map(({ type }) => type)")
     assert set(types) == {"scatter"}
     assert len(report.drawn()) == 2_500
+
+
+def test_long_tables_have_pages_and_follow_what_is_chosen(opened: Open, trial_rows: Rows) -> None:
+    pairs = [(1.0 + 0.01 * index, 0.1 * index) for index in range(60)]
+    report = opened(trial_rows(pairs))
+    where = "#points-table .pager span"
+    assert report.text(where) == "1–25 of 60 rows"
+    report.page.get_by_role("button", name="Next rows").first.click()
+    assert report.text(where) == "26–50 of 60 rows"
+    assert report.column("trial")[0] == "t25"
+    report.page.locator("#points-table tbody tr").last.focus()
+    report.page.keyboard.press("ArrowDown")
+    assert report.text(where) == "51–60 of 60 rows"
+    assert (
+        report.page.evaluate("document.activeElement.cells[0].parentElement.ariaRowIndex") == "52"
+    )
+    report.page.keyboard.press("Home")
+    assert report.column("trial")[0] == "t0"
+    report.page.mouse.click(*report.place("t40"))
+    report.page.wait_for_selector("#points-table tr[aria-selected=true]:has-text('t40')")
+    assert report.text(where) == "26–50 of 60 rows"
+
+
+def test_what_errors_leave_open_is_told(
+    opened: Open, five: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(rows: pd.DataFrame, unit: Any) -> Any:
+        found = frontier_points(rows, unit)
+        verdicts = ["frontier", "ambiguous", "ambiguous", "dominated", "frontier"]
+        odds = [1.0, 0.731, math.nan, 0.0, 1.0]
+        return found._replace(
+            points=found.points.assign(membership=verdicts, frontier_probability=odds)
+        )
+
+    monkeypatch.setattr("analysis.report.payload.frontier_points", judged)
+    report = opened(five)
+    assert "Ambiguous" in report.text("#details")
+    states = dict(zip(report.column("trial"), report.column("state"), strict=True))
+    assert states == {"t0": "frontier", "t1": "ambiguous", "t2": "ambiguous"} | {
+        "t3": "dominated",
+        "t4": "frontier",
+    }
+    for trial, told in (("t1", "on it in 73% of redraws"), ("t2", "its error is unknown")):
+        report.page.locator("tr", has_text=trial).click()
+        assert f"on the frontier; ambiguous, {told}" in report.text("#details")

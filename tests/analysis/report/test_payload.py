@@ -7,16 +7,16 @@ import pandas as pd
 
 from analysis.frontier import frontier_points
 from analysis.plots.style import COLOURS
-from analysis.report.payload import payload
+from analysis.report.payload import page_data
 from analysis.report.trials import Packed, Template, unpack
 
 Rows = Callable[..., pd.DataFrame]
 PAIRS = [(1.0, 0.5), (2.0, 2.0), (3.0, 1.0)]
-RUN = {"name": "a_run", "description": "", "experiment": "name: a_run\n"}
+RUN = {"name": "a_run", "description": "", "experiment": "name: a_run\n", "rerun": "TRIAL_ID"}
 
 
 def told(rows: pd.DataFrame, *runs: dict[str, str], unit: Any = "observation") -> dict[str, Any]:
-    return payload(rows, runs or [RUN], unit, "sweeper rerun TRIAL_ID")
+    return page_data(rows, runs or [RUN], unit)
 
 
 def test_the_figures_are_those_of_the_frontier(trial_rows: Rows) -> None:

@@ -49,11 +49,9 @@ class Reader(HTMLParser):
 @pytest.fixture
 def page(trial_rows: Rows) -> Callable[..., str]:
     def make(rows: pd.DataFrame | None = None, **run: str) -> str:
-        described = {"name": "a_run", "description": "", "experiment": "", **run}
+        described = {"name": "a_run", "description": "", "experiment": "", "rerun": "", **run}
         rows = trial_rows(PAIRS) if rows is None else rows
-        return report_page(
-            rows, [described], unit="observation", rerun="sweeper rerun TRIAL_ID", written="today"
-        )
+        return report_page(rows, [described], unit="observation", written="today")
 
     return make
 
@@ -83,6 +81,8 @@ def test_code_is_compiled_only_for_points_by_the_thousand(
     page: Callable[..., str], trial_rows: Rows
 ) -> None:
     assert "unsafe-eval" not in Reader(page(trial_rows(PAIRS * 1_000))).policy
+    failed = trial_rows(PAIRS * 2_000, status=["done", "failed"] * 2_000)
+    assert "unsafe-eval" not in Reader(page(failed)).policy
     assert "'unsafe-eval'" in Reader(page(trial_rows([*PAIRS * 1_000, (1.0, 1.0)]))).policy
 
 
