@@ -29,6 +29,28 @@ def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
     return table.assign(trial=frontier["trial_id"]).reset_index(drop=True)
 
 
+def confirmation_table(points: pd.DataFrame) -> pd.DataFrame:
+    """Give the points of `analysis.confirmation.Confirmation.points` as text, sorted by MI.
+
+    Columns: `arm` (the label); NLL and MI as chosen, of the same model evaluated afresh, and of
+    fresh seeds, with their standard errors; how many seeds those are; whether the point is still
+    on the frontier; and `trial`.
+    """
+    points = points.sort_values(["label", "mi_chosen", "nll_chosen", "trial_id"], kind="stable")
+    table = pd.DataFrame({"arm": points["label"]})
+    for name in ("nll", "mi"):
+        for how in ("chosen", "fresh", "seeds"):
+            values, errors = points[f"{name}_{how}"], points[f"{name}_{how}_error"]
+            known = how == "fresh" and points["exact"].all()  # they are the chosen ones
+            if values.notna().any() and not known:
+                table[f"{name.upper()} {how}"] = _measurements(values, errors)
+    return table.assign(
+        seeds=points["n_seeds"].astype(str),
+        frontier=points["on_frontier"].map({True: "yes", False: "no"}),
+        trial=points["trial_id"],
+    ).reset_index(drop=True)
+
+
 def to_text(table: pd.DataFrame) -> str:
     """Align a table of text for a terminal: the first column to the left, others to the right."""
     columns = [[name, *table[name]] for name in table.columns]
@@ -45,7 +67,9 @@ def _measurements(values: pd.Series, errors: pd.Series) -> list[str]:
     shown = errors[errors > 0]
     decimals = 3 if shown.empty else min(max(1 - math.floor(math.log10(shown.min())), 3), 5)
     return [
-        f"{value:.{decimals}f}" + (f" ± {error:.{decimals}f}" if error > 0 else "")
+        ""
+        if pd.isna(value)
+        else f"{value:.{decimals}f}" + (f" ± {error:.{decimals}f}" if error > 0 else "")
         for value, error in zip(values, errors, strict=True)
     ]
 

@@ -2,17 +2,18 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import line
-from sweeper.driver import data_checksums, drive
+from sweeper.corpora import data_checksums
+from sweeper.driver import drive
 from sweeper.experiment import load
 from sweeper.progress import Progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
-from sweeper.search import Task
+from sweeper.search import Sweep, Task
 
 
 class Stopwatch(Progress):
@@ -27,8 +28,8 @@ class Stopwatch(Progress):
         work = cost["train_seconds"] + cost["eval_seconds"]
         self.first = self.first or time.monotonic() - work  # when that trial began to work
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
-        super().finished(task, row)
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
+        super().finished(task, rows)
         self.last = time.monotonic()
 
 
@@ -39,7 +40,8 @@ def main() -> None:
         directory.create(experiment.to_yaml())
         store = ResultStore(directory.results)
         watch = Stopwatch(0, store.read(final_only=True))
-        drive(experiment, directory, data_checksums(experiment), watch)
+        checksums = data_checksums(experiment)
+        drive(Sweep(experiment, directory.journal, store, checksums), directory, watch)
         rows = store.read(final_only=True)
     assert watch.first is not None
     busy = rows["train_seconds"].sum() + rows["eval_seconds"].sum()

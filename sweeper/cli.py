@@ -43,6 +43,10 @@ Storage = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Trials at a time.  [default: as many as fit]")
 ]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LOGGER", help="Log to tensorboard, mlflow or wandb too; repeatable."),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
 
 
@@ -97,6 +101,7 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="Configurations per arm.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
     workers: Workers = None,
+    log: Log = None,
     storage: Storage = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would run, and stop.")
@@ -118,16 +123,18 @@ def run(
         return
     from sweeper import sweeping
 
-    sys.exit(sweeping.run(resolved, storage=storage, workers=workers))
+    sys.exit(sweeping.run(resolved, storage=storage, workers=workers, log=log or []))
 
 
 @app.command()
-def resume(run: RunName, workers: Workers = None, storage: Storage = None) -> None:
+def resume(
+    run: RunName, workers: Workers = None, log: Log = None, storage: Storage = None
+) -> None:
     """Continue a run after an interruption; finished trials are never run again."""
     from sweeper import sweeping
     from sweeper.runs import find_run
 
-    sys.exit(sweeping.resume(find_run(run, storage), workers=workers))
+    sys.exit(sweeping.resume(find_run(run, storage), workers=workers, log=log or []))
 
 
 @app.command()
@@ -227,6 +234,26 @@ def report(
 
     found = [find_run(name, storage) for name in runs]
     print(reporting.report(found, output=output, per=per, force=force, storage=storage))
+
+
+@app.command()
+def confirm(
+    run: RunName,
+    samples: Annotated[int, typer.Option(min=2, help="K of the fresh evaluations.")] = 1000,
+    seeds: Annotated[int, typer.Option(min=0, help="New trainings of each configuration.")] = 2,
+    workers: Workers = None,
+    storage: Storage = None,
+) -> None:
+    """Measure the frontier again: its models with new samples, its configurations with new seeds.
+
+    What was chosen for its figures looks better than it is; this says by how much. What an earlier
+    confirmation finished is not done again.
+    """
+    from sweeper import confirming
+    from sweeper.runs import find_run
+
+    found = find_run(run, storage)
+    sys.exit(confirming.confirm(found, samples=samples, seeds=seeds, workers=workers))
 
 
 data = typer.Typer(

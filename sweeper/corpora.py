@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment
 from trainables.data import DATA
 from trainables.data.fetch import fetch
 from trainables.data.files import DataError, data_root, verify
@@ -66,6 +67,20 @@ def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
                 except DataError as error:
                     raise SweeperError(str(error)) from None
             print(f"{name}: {path}")
+
+
+def data_checksums(experiment: Experiment) -> dict[str, str]:
+    """Load every arm's data once; give their checksums by arm.
+
+    Raises `SweeperError` where data is missing or wrong.
+    """
+    checksums = {}
+    for arm, trial in experiment.example_trials().items():
+        try:
+            checksums[arm] = trial.data.load(data_root()).sha256
+        except DataError as error:
+            raise SweeperError(str(error)) from None
+    return checksums
 
 
 def _advance(progress: Progress, bar: TaskID, done: int, total: int) -> None:

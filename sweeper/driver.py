@@ -12,17 +12,17 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
-from sweeper.results import ResultStore
 from sweeper.rows import trial_rows
 from sweeper.runs import RunDirectory
-from sweeper.search import Sweep, Task
-from trainables.data.files import DataError, data_root
+from sweeper.search import Task
+from sweeper.work import Listener, Work
+from trainables.data.files import data_root
 
 # Read by Ray when it is imported.
 os.environ.update(
@@ -56,25 +56,6 @@ OBJECT_STORE_BYTES = 100 * 2**20  # trials exchange nothing but small reports
 DEATHS = 2  # how often a trial whose worker died (out of memory, say) is started again
 
 
-class Listener(Protocol):
-    """What is told of a sweep while it runs."""
-
-    def shown(self, n_workers: int) -> AbstractContextManager[None]:
-        """The sweep runs while this lasts."""
-
-    def started(self, task: Task) -> None:
-        """A worker takes a trial."""
-
-    def reported(self, task: Task, report: Mapping[str, Any]) -> None:
-        """A trial has come further."""
-
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
-        """A trial has ended and is stored; `row` is its last."""
-
-    def stopping(self) -> None:
-        """The sweep is to end early; running trials save their state."""
-
-
 class Interruption:
     """Whether the sweep is to stop, and why."""
 
@@ -83,40 +64,16 @@ class Interruption:
         self.error: SweeperError | None = None
 
 
-def data_checksums(experiment: Experiment) -> dict[str, str]:
-    """Load every arm's data once; give their checksums by arm.
-
-    Raises `SweeperError` where data is missing or wrong.
-    """
-    checksums = {}
-    for arm, trial in experiment.example_trials().items():
-        try:
-            checksums[arm] = trial.data.load(data_root()).sha256
-        except DataError as error:
-            raise SweeperError(str(error)) from None
-    return checksums
-
-
 def drive(
-    experiment: Experiment,
-    directory: RunDirectory,
-    checksums: Mapping[str, str],
-    listener: Listener,
-    workers: int | None = None,
+    work: Work, directory: RunDirectory, listener: Listener, workers: int | None = None
 ) -> bool:
-    """Train what remains of a run; say whether it was finished (and not interrupted).
+    """Train what remains of some work; say whether it was finished (and not interrupted).
 
     The caller holds the run's lock. `workers` bounds the trials at a time; by default they fill
     the machine. Raises `SweeperError` where results cannot be stored.
     """
-    store = ResultStore(directory.results)
-    try:
-        sweep = Sweep(experiment, directory.journal, store, checksums)
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {directory.journal}: {error.strerror}; free space and resume the run"
-        ) from None
-    if sweep.n_remaining == 0:
+    experiment = work.experiment
+    if work.n_remaining == 0:
         return True
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the rows say what went wrong
     torch.set_num_threads(1)  # a sampler that thinks must not take the trials' cores
@@ -126,7 +83,7 @@ def drive(
         _ray(experiment, workers) as n_workers,
         _signals(interruption, listener),  # again: Ray has put its own for SIGTERM
     ):
-        searcher = _Searcher(sweep, directory, listener, interruption)
+        searcher = _Searcher(work, directory, listener, interruption)
         tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
         with listener.shown(n_workers):
             try:
@@ -140,7 +97,6 @@ def drive(
     if interruption.requested:
         return False
     _tidy(directory.checkpoints)
-    store.compact()
     return True
 
 
@@ -153,20 +109,20 @@ def _tidy(checkpoints: Path) -> None:
 
 
 class _Searcher(Searcher):
-    """Ray's view of a sweep: hands out trials and takes in what they report.
+    """Ray's view of the work: hands out trials and takes in what they report.
 
-    Tune pickles its searcher for a restart that never happens here; the sweep stays behind.
+    Tune pickles its searcher for a restart that never happens here; the work stays behind.
     """
 
     def __init__(
         self,
-        sweep: Sweep,
+        work: Work,
         directory: RunDirectory,
         listener: Listener,
         interruption: Interruption,
     ) -> None:
         super().__init__(metric=None, mode=None)
-        self.sweep, self.directory = sweep, directory
+        self.work, self.directory = work, directory
         self.listener, self.interruption = listener, interruption
         self.running: dict[str, Task] = {}
         self.last_report: dict[str, Mapping[str, Any]] = {}
@@ -183,7 +139,7 @@ class _Searcher(Searcher):
         if self.interruption.requested:
             return Searcher.FINISHED
         with self._stopping_on_error():
-            task = self.sweep.next()
+            task = self.work.next()
             if task is None:  # but what is at work may come back, should its worker die
                 return None if self.running else Searcher.FINISHED
             self.running[trial_id] = task
@@ -204,7 +160,7 @@ class _Searcher(Searcher):
         if error:
             self.deaths[task.trial_id] += 1
             if self.deaths[task.trial_id] <= DEATHS:
-                self.sweep.give_back(task)
+                self.work.give_back(task)
                 return
             report = {**report, "status": "failed", "reason": _DIED, "evaluations": []}
         if report.get("status", "running") == "running":
@@ -212,10 +168,11 @@ class _Searcher(Searcher):
         with self._stopping_on_error():
             if report["status"] == "blocked":
                 raise SweeperError(f"{report['reason']} Then resume the run.")
-            rows = trial_rows(self.sweep.experiment, task, report)
-            self.sweep.finish(task, rows)
+            rows = trial_rows(self.work.experiment, task, report)
+            self.work.finish(task, rows)
             self._checkpoint(task).unlink(missing_ok=True)
-            self.listener.finished(task, rows[-1])
+            self._prune_models()
+            self.listener.finished(task, rows)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing: the journal is the state."""
@@ -224,7 +181,7 @@ class _Searcher(Searcher):
         """Bring back nothing: the journal is the state."""
 
     def _assignment(self, task: Task) -> Assignment:
-        resources = self.sweep.experiment.resources
+        resources = self.work.experiment.resources
         return Assignment(
             trial=task.config.resolved(),
             seed=task.seed,
@@ -232,7 +189,21 @@ class _Searcher(Searcher):
             checkpoint=str(self._checkpoint(task).absolute()),
             device="cuda" if resources.gpu else "cpu",
             threads=max(1, int(resources.cpu)),
+            model=str(task.model.absolute()) if task.model else None,
+            keep=None if task.confirms else str((self._models / f"{task.trial_id}.pt").absolute()),
         )
+
+    @property
+    def _models(self) -> Path:
+        return self.directory.models
+
+    def _prune_models(self) -> None:
+        """Drop the models of trials that no frontier needs, now or ever again."""
+        running = {task.trial_id for task in self.running.values()}
+        keep = self.work.frontier() | running
+        for model in self._models.glob("*.pt"):
+            if model.stem not in keep:
+                model.unlink(missing_ok=True)
 
     def _checkpoint(self, task: Task) -> Path:
         return self.directory.checkpoints / f"{task.trial_id}.pt"

@@ -61,8 +61,9 @@ class Progress:
                 step=report["step"], loss=report["train_loss"]
             )
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended."""
+        row = rows[-1]
         now = self.running.pop(task.trial_id, None)
         if now is not None:
             self.durations.append(time.monotonic() - now.since)
@@ -102,9 +103,10 @@ class Progress:
 class PlainProgress(Progress):
     """One line for every finished trial."""
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """Print how a trial ended."""
-        super().finished(task, row)
+        super().finished(task, rows)
+        row = rows[-1]
         values = outcome(row)
         if values is None:
             ending = f"{row['status']}: {row['reason']}"

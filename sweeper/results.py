@@ -55,6 +55,7 @@ COLUMNS = (
     Column("final", _FLAG, "true for the last row of a trial, and only there", True),
     Column("status", _TEXT, "running (not final), done, diverged or failed", True),
     Column("reason", _TEXT, "why the trial diverged or failed"),
+    Column("confirms", _TEXT, "trial whose configuration this one repeats, to confirm it"),
     Column("scale", _TEXT, "named scale of the experiment, where one was chosen"),
     Column("split", _TEXT, "split evaluated: train, validation or test"),
     Column("nll", _FLOAT, "estimated negative log-likelihood, nats per observation"),

@@ -26,6 +26,7 @@ def trial_rows(
         "trial_id": task.trial_id,
         "config_hash": task.config_hash,
         "seed": task.seed,
+        "confirms": task.confirms,
         "scale": experiment.scale,
         "split": task.config.evaluation.split,
         "host": report.get("host"),

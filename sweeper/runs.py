@@ -30,7 +30,10 @@ class RunDirectory:
         self.results = path / RESULTS
         self.journal = path / "study.journal"
         self.checkpoints = path / "checkpoints"
+        self.models = path / "models"  # of the trials on a frontier
+        self.confirmation = path / "confirmation"  # a store like `results`
         self.frontier = path / "frontier"
+        self.logs = path / "logs"  # for other programs, where they were asked for
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"
         self._lock = path / "driver.lock"

@@ -22,6 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from analysis.frontier import is_on_frontier
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
@@ -45,6 +46,8 @@ class Task(NamedTuple):
     data_sha256: str
     config_hash: str
     trial_id: str
+    confirms: str | None = None  # another trial, of the same configuration
+    model: Path | None = None  # trained already, to be evaluated only
 
 
 class Values(NamedTuple):
@@ -209,7 +212,12 @@ class Sweep:
     ) -> None:
         self.experiment, self.store = experiment, store
         storage = _open(journal)
-        self.outcomes = _stored_outcomes(store)
+        stored = store.read(
+            ["trial_id", "arm", "status", "nll", "mi", "nll_exact", "mi_exact"], final_only=True
+        )
+        ended = [(str(row["trial_id"]), row) for _, row in stored.iterrows()]
+        self.outcomes = {trial: outcome(row) for trial, row in ended}
+        self.arms = {trial: str(row["arm"]) for trial, row in ended}
         self.studies = {
             arm: ArmStudy(experiment, arm, storage, data_sha256[arm], self.outcomes)
             for arm in experiment.arms
@@ -258,9 +266,25 @@ class Sweep:
         """
         self.store.append(rows)
         self.outcomes[task.trial_id] = outcome(rows[-1])
+        self.arms[task.trial_id] = task.arm
         for study in self.studies.values():
             for number in list(study.open):
                 self._tell(study, number)
+
+    def frontier(self) -> set[str]:
+        """Give the stored trials that are on the frontier of their arm so far."""
+        chosen: set[str] = set()
+        for arm in self.studies:
+            points = {
+                trial: values
+                for trial, values in self.outcomes.items()
+                if values is not None and self.arms[trial] == arm
+            }
+            losses = [(values.nll, -values.mi) for values in points.values()]
+            if losses:
+                on = is_on_frontier(losses)
+                chosen |= {trial for trial, keep in zip(points, on, strict=True) if keep}
+        return chosen
 
     def _enqueue(self, study: ArmStudy, number: int) -> None:
         """Queue what is neither stored nor queued yet of a configuration."""
@@ -309,12 +333,6 @@ def outcome(row: "Mapping[str, Any] | pd.Series[Any]") -> Values | None:
         for estimated, exact in (("nll", "nll_exact"), ("mi", "mi_exact"))
     )
     return Values(nll, mi)
-
-
-def _stored_outcomes(store: ResultStore) -> dict[str, Values | None]:
-    columns = ["trial_id", "status", "nll", "mi", "nll_exact", "mi_exact"]
-    rows = store.read(columns, final_only=True)
-    return {str(row["trial_id"]): outcome(row) for _, row in rows.iterrows()}
 
 
 def _is_missing(value: float | None) -> bool:

@@ -1,48 +1,67 @@
 """`run` and `resume`: from a checked experiment to a stored frontier."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper import experiment as experiments
 from sweeper import reading
-from sweeper.driver import data_checksums, drive, fitting_trials
+from sweeper.corpora import data_checksums
+from sweeper.driver import drive, fitting_trials
+from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
+from sweeper.loggers import Everybody, Logger, create
 from sweeper.plan import refuse_another
 from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory, runs_root
+from sweeper.search import Sweep
 
 DONE, TRIALS_FAILED, INTERRUPTED = 0, 1, 130  # exit codes
 
 
-def run(experiment: Experiment, *, storage: Path | None, workers: int | None) -> int:
+def run(
+    experiment: Experiment,
+    *,
+    storage: Path | None,
+    workers: int | None,
+    log: Sequence[str] = (),
+) -> int:
     """Run an experiment, or continue it where a run of the same experiment exists.
 
-    Returns the exit code. Raises `SweeperError` before anything starts where data or
-    a GPU is missing or the run directory holds another experiment.
+    `log` names the loggers that are told of it. Returns the exit code. Raises `SweeperError`
+    before anything starts where data, a GPU or a logger is missing, or the run directory holds
+    another experiment.
     """
     directory = RunDirectory(runs_root(storage) / experiment.name)
     if directory.exists:
         refuse_another(experiment, directory)
     checksums = data_checksums(experiment)
     fitting_trials(experiment)
+    loggers = create(log, directory.logs, experiment.name)
     if not directory.exists:
         directory.create(experiment.to_yaml())
-    return _continue(experiment, directory, checksums, workers)
+    return _continue(experiment, directory, checksums, workers, loggers)
 
 
-def resume(directory: RunDirectory, *, workers: int | None) -> int:
+def resume(directory: RunDirectory, *, workers: int | None, log: Sequence[str] = ()) -> int:
     """Continue a run from its own copy of the experiment; returns the exit code."""
     experiment = experiments.load(directory.experiment_file)
     fitting_trials(experiment)
-    return _continue(experiment, directory, data_checksums(experiment), workers)
+    loggers = create(log, directory.logs, experiment.name)
+    return _continue(experiment, directory, data_checksums(experiment), workers, loggers)
 
 
 def _continue(
-    experiment: Experiment, directory: RunDirectory, checksums: dict[str, str], workers: int | None
+    experiment: Experiment,
+    directory: RunDirectory,
+    checksums: dict[str, str],
+    workers: int | None,
+    loggers: Sequence[Logger],
 ) -> int:
     with directory.driven():
-        stored = ResultStore(directory.results).read(final_only=True)
+        store = ResultStore(directory.results)
+        stored = store.read(final_only=True)
         n_trials = directory.n_trials
         if len(stored) < n_trials:
             print(
@@ -51,17 +70,19 @@ def _continue(
         else:
             print(f"{directory.path}: all {n_trials} trials are done")
         display = progress(n_trials, stored)
+        sweep = _open(experiment, directory, checksums)
         try:
-            finished = drive(experiment, directory, checksums, display, workers)
+            finished = drive(sweep, directory, Everybody(display, loggers), workers)
         except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
-            return _interrupted(directory, display)
+            return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
         if finished:
+            store.compact()
             directory.finish(display.n_finished)
         if display.n_finished:
             print(reading.frontier([directory]))
     n_failed = display.statuses["failed"]
     if not finished:
-        return _interrupted(directory, display)
+        return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
     if n_failed > experiment.search.allowed_failures:
         print(
             f"{n_failed} trials failed, more than search.allowed_failures "
@@ -71,9 +92,19 @@ def _continue(
     return DONE
 
 
-def _interrupted(directory: RunDirectory, display: Progress) -> int:
+def _open(experiment: Experiment, directory: RunDirectory, checksums: dict[str, str]) -> Sweep:
+    try:
+        return Sweep(experiment, directory.journal, ResultStore(directory.results), checksums)
+    except OSError as error:
+        raise SweeperError(
+            f"cannot write {directory.journal}: {error.strerror}; free space and resume the run"
+        ) from None
+
+
+def interrupted(display: Progress, command: str) -> int:
+    """Say how far the work has come and what continues it; returns the exit code."""
     print(
         f"interrupted with {display.n_finished} of {display.n_trials} trials done; "
-        f"continue with: sweeper resume {shlex.quote(str(directory.path))}"
+        f"continue with: {command}"
     )
     return INTERRUPTED

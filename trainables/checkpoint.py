@@ -4,8 +4,9 @@ import hashlib
 import io
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,13 +15,53 @@ from trainables.training import TrainingRun
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
+_UNFIT = (pickle.UnpicklingError, KeyError, TypeError, ValueError, RuntimeError)
+
+
 def save(run: TrainingRun, path: Path) -> None:
     """Write what `run` needs to continue; a reader sees this state or the one before.
 
     Raises `OSError` where it cannot be written; then nothing of it is left.
     """
+    _write(run.state_dict(), path)
+
+
+def restore(new: Callable[[], TrainingRun], path: Path) -> TrainingRun:
+    """Give a `new` run, continued from `path` where that holds a state of it.
+
+    A file that is damaged or does not fit is as good as none: the run starts again from its seed.
+    """
+    run = new()
+    try:
+        run.load_state_dict(_read(path))
+    except OSError:
+        return run
+    except _UNFIT:
+        return new()  # the state is of another version, and half of it may be loaded
+    return run
+
+
+def save_model(run: TrainingRun, path: Path) -> None:
+    """Write the parameters of a trained model.
+
+    Raises `OSError` where they cannot be written; then nothing of them is left.
+    """
+    _write(run.model.state_dict(), path)
+
+
+def adopt_model(new: Callable[[], TrainingRun], path: Path) -> TrainingRun | None:
+    """Give a `new` run that has only to evaluate the model at `path`; none where that is unfit."""
+    run = new()
+    try:
+        run.adopt(_read(path))
+    except (OSError, *_UNFIT):
+        return None
+    return run
+
+
+def _write(state: Mapping[str, Any], path: Path) -> None:
     buffer = io.BytesIO()
-    torch.save(run.state_dict(), buffer)
+    torch.save(state, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -34,21 +75,13 @@ def save(run: TrainingRun, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def restore(new: Callable[[], TrainingRun], path: Path) -> TrainingRun:
-    """Give a `new` run, continued from `path` where that holds a state of it.
-
-    A file that is damaged or does not fit is as good as none: the run starts again from its seed.
-    """
-    run = new()
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return run
+def _read(path: Path) -> dict[str, Any]:
+    """Read a state as data; raises `ValueError` where it is damaged."""
+    content = path.read_bytes()
     digest, state = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(state).digest() != digest:  # PyTorch would read damaged tensors
-        return run
-    try:
-        run.load_state_dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, KeyError, TypeError, ValueError, RuntimeError):
-        return new()  # the state is of another version, and half of it may be loaded
-    return run
+        raise ValueError(f"{path} is damaged")
+    state_dict: dict[str, Any] = torch.load(
+        io.BytesIO(state), map_location="cpu", weights_only=True
+    )
+    return state_dict

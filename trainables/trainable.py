@@ -21,7 +21,10 @@ WORTH_SAVING_SECONDS = 5.0  # of training that an evaluation, which can be long,
 
 
 class Assignment(NamedTuple):
-    """What a worker is told to train, and where it may keep its state meanwhile."""
+    """What a worker is told to train, and where it may keep its state meanwhile.
+
+    A trained `model` that is there is only evaluated. `keep` is where the trained model goes.
+    """
 
     trial: dict[str, Any]  # the resolved `TrialConfig`
     seed: int
@@ -30,6 +33,8 @@ class Assignment(NamedTuple):
     device: str = "cpu"
     threads: int = 1
     checkpoint_seconds: float = 60.0
+    model: str | None = None
+    keep: str | None = None
 
 
 class LatentVariableTrial(tune.Trainable):
@@ -87,6 +92,7 @@ class LatentVariableTrial(tune.Trainable):
         elif not run.finished:
             run.train(seconds=REPORT_SECONDS)
         if run.finished:
+            self._keep(run)
             return "done"
         if time.monotonic() - self.saved_at > self.assignment.checkpoint_seconds:
             self._save()
@@ -99,8 +105,14 @@ class LatentVariableTrial(tune.Trainable):
         new = partial(
             TrainingRun, config, task.seed, data_root=Path(task.data_root), device=task.device
         )
-        self.training = checkpoint.restore(new, Path(task.checkpoint))
+        trained = checkpoint.adopt_model(new, Path(task.model)) if task.model else None
+        self.training = trained or checkpoint.restore(new, Path(task.checkpoint))
         return self.training
+
+    def _keep(self, run: TrainingRun) -> None:
+        if self.assignment.keep is not None:
+            with contextlib.suppress(OSError):  # it can be trained again
+                checkpoint.save_model(run, Path(self.assignment.keep))
 
     def _save(self) -> None:
         if self.training is not None:

@@ -5,7 +5,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from trainables.data.corpus import Corpus
 from trainables.evaluation.importance import trim
 from trainables.evaluation.metrics import Metrics, evaluate
 from trainables.trial import TrialConfig
+
+_EVALUATIONS_APART = 0x9E3779B97F4A7C15  # no trial's own seed leads so far
 
 ABSURD = 10  # times the NLL of a uniform guess; no trained model is there
 
@@ -82,6 +84,14 @@ class TrainingRun:
         self._synchronise()
         self.train_seconds += time.perf_counter() - start
 
+    def adopt(self, model: Mapping[str, Tensor]) -> None:
+        """Take over the state of a model that has been trained; only its evaluation remains.
+
+        Raises what `load_state_dict` does where it is the state of another model.
+        """
+        self.model.load_state_dict(model)
+        self.step = self.config.training.steps
+
     def evaluate(self) -> Metrics:
         """Measure the model as it is, and remember the result.
 
@@ -90,7 +100,8 @@ class TrainingRun:
         """
         start = time.perf_counter()
         with self._telling_divergence():
-            metrics = evaluate(self.model, self.corpus, self.config.evaluation, self.seed)
+            seed = (self.seed + _EVALUATIONS_APART * self.config.evaluation.seed) % 2**63
+            metrics = evaluate(self.model, self.corpus, self.config.evaluation, seed)
         self._synchronise()
         self.eval_seconds += time.perf_counter() - start
         for name in ("nll", "mi"):

@@ -93,8 +93,10 @@ COMMANDS = dict(commands(ROOT))
 
 
 def test_the_commands_are_those_that_are_promised() -> None:
-    promised = {"run", "resume", "validate", "show", "list", "status", "frontier", "data"}
-    promised |= {"report"}
+    promised = {
+        *("run", "resume", "validate", "show", "list", "status", "data"),
+        *("frontier", "report", "confirm"),
+    }
 
     assert {name for name, *below in COMMANDS if not below} == promised
     assert {below[0] for name, *below in COMMANDS if below} == {"list", "fetch", "verify"}

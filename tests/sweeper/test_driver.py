@@ -4,7 +4,7 @@ import errno
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 from ray.tune.search import Searcher
 
 from sweeper import driver
-from sweeper.driver import Interruption, data_checksums, drive
+from sweeper.corpora import data_checksums
+from sweeper.driver import Interruption, drive
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
 from sweeper.results import ResultStore
@@ -45,8 +46,8 @@ class Told:
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         self.calls.append(("reported", task.trial_id))
 
-    def finished(self, task: Task, row: Mapping[str, Any]) -> None:
-        self.calls.append((row["status"], task.trial_id))
+    def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.calls.append((rows[-1]["status"], task.trial_id))
 
     def stopping(self) -> None:
         self.calls.append(("stopping", ""))
@@ -157,7 +158,7 @@ def test_a_trial_that_is_stopped_stays_open(tune: Tune) -> None:
     tune.searcher.on_trial_complete("a", {"status": "running", "step": 2})
 
     assert tune.statuses() == []
-    assert tune.searcher.sweep.n_remaining == 2
+    assert tune.searcher.work.n_remaining == 2
 
 
 def test_a_sweep_ends_when_all_trials_have_ended(tune: Tune) -> None:
@@ -211,7 +212,7 @@ def test_data_that_went_missing_stops_the_sweep_and_fails_no_trial(tune: Tune) -
     assert tune.interruption.requested
     assert str(tune.interruption.error) == "No data. Then resume the run."
     assert tune.statuses() == []
-    assert tune.searcher.sweep.n_remaining == 2
+    assert tune.searcher.work.n_remaining == 2
 
 
 def test_ray_keeps_nothing_of_a_sweep(tune: Tune) -> None:
@@ -248,10 +249,11 @@ def test_every_arm_has_the_checksum_of_its_data(experiment: MakeExperiment) -> N
     assert checksums["eight"] != checksums["nine"]
 
 
-def prepared(experiment: Experiment, path: Path) -> RunDirectory:
+def prepared(experiment: Experiment, path: Path) -> tuple[Sweep, RunDirectory]:
     directory = RunDirectory(path)
     directory.create(experiment.to_yaml())
-    return directory
+    store = ResultStore(directory.results)
+    return Sweep(experiment, directory.journal, store, {"tiny": "5a"}), directory
 
 
 @pytest.mark.skipif(driver.torch.cuda.is_available(), reason="this machine has a GPU")
@@ -260,33 +262,22 @@ def test_a_gpu_that_is_not_there_is_told_before_ray_starts(
 ) -> None:
     tiny = experiment(resources={"gpu": 1})
     with pytest.raises(SweeperError, match=r"resources\.gpu is 1 but this machine has 0 usable"):
-        drive(tiny, prepared(tiny, tmp_path / "run"), {"tiny": "5a"}, Told())
+        drive(*prepared(tiny, tmp_path / "run"), Told())
 
 
 def test_a_place_that_ray_cannot_use_is_one_line(
     experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = experiment()
-    directory = prepared(tiny, tmp_path / "run")
+    work, directory = prepared(tiny, tmp_path / "run")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "none"))
     with pytest.raises(SweeperError, match=r"Ray cannot work in .*none: No such file") as error:
-        drive(tiny, directory, {"tiny": "5a"}, Told())
+        drive(work, directory, Told())
     assert "\n" not in str(error.value)
 
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(deep))
     with pytest.raises(SweeperError, match="set RAY_TMPDIR to another directory with a short"):
-        drive(tiny, directory, {"tiny": "5a"}, Told())
+        drive(work, directory, Told())
     assert list(deep.iterdir()) == []
-
-
-def test_a_journal_that_cannot_be_opened_is_one_line(
-    experiment: MakeExperiment, tmp_path: Path
-) -> None:
-    tiny = experiment()
-    directory = prepared(tiny, tmp_path / "run")
-    directory.journal.mkdir()
-
-    with pytest.raises(SweeperError, match=r"cannot write .*study\.journal: Is a directory"):
-        drive(tiny, directory, {"tiny": "5a"}, Told())

@@ -58,7 +58,7 @@ def test_a_sweep_counts_from_what_earlier_attempts_stored(tasks: list[Task]) -> 
     assert display.frontier() == {"tiny": [(1.0, 2.0), (2.0, 3.0)]}
 
     display.started(tasks[0])
-    display.finished(tasks[0], row(status="failed", reason="why"))
+    display.finished(tasks[0], [row(status="failed", reason="why")])
 
     assert display.n_finished == 4
     assert display.statuses == {"done": 2, "diverged": 1, "failed": 1}
@@ -85,13 +85,13 @@ def test_the_time_left_follows_from_the_trials_of_this_attempt(
     display.started(tasks[0])
     display.started(tasks[1])
     time.now += 10
-    display.finished(tasks[0], row())
+    display.finished(tasks[0], [row()])
     assert display.seconds_left() == (3 * 10 - 10) / 2  # one of three has run as long already
-    display.finished(tasks[1], row())
+    display.finished(tasks[1], [row()])
     display.started(tasks[2])
     time.now += 50  # far longer than any before
     assert display.seconds_left() == 0
-    display.finished(tasks[2], row())
+    display.finished(tasks[2], [row()])
     time.now += 1
     assert display.seconds_left() == pytest.approx((10 + 10 + 50) / 3)  # one worker's is left
 
@@ -126,9 +126,9 @@ def test_away_from_a_terminal_every_end_of_a_trial_is_a_line(
     with display.shown(1):
         display.started(tasks[0])
         time.now += 60
-        display.finished(tasks[0], row(2.0, 1.0, nll_exact=1.5, mi_exact=0.25))
+        display.finished(tasks[0], [row(2.0, 1.0, nll_exact=1.5, mi_exact=0.25)])
         display.started(tasks[1])
-        display.finished(tasks[1], row(status="diverged", reason="the loss is nan [/bold]"))
+        display.finished(tasks[1], [row(status="diverged", reason="the loss is nan [/bold]")])
         display.stopping()
 
     knobs = "training.learning_rate=0.01235"

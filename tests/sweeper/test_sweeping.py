@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sweeper import sweeping
-from sweeper.driver import data_checksums
+from sweeper.corpora import data_checksums
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
 from sweeper.results import ResultStore
@@ -142,6 +142,17 @@ def test_nothing_is_created_where_data_is_missing(
         sweeping.run(ptb, storage=tmp_path / "runs", workers=None)
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_cannot_be_opened_is_one_line(
+    experiment: MakeExperiment, trained: Store
+) -> None:
+    run = trained(experiment(), "done", "done", "done")
+    run.journal.unlink()
+    run.journal.mkdir()
+
+    with pytest.raises(SweeperError, match=r"cannot write .*study\.journal: Is a directory"):
+        sweeping.resume(run, workers=None)
 
 
 def test_a_driven_run_is_refused(experiment: MakeExperiment, trained: Store) -> None:

@@ -231,3 +231,28 @@ def test_a_place_that_cannot_be_written_does_not_hide_why_a_trial_failed(assign:
     assignment = assign(TOO_LARGE, checkpoint="/dev/null/t-0.pt")
 
     assert reports(begun(assignment))[-1]["reason"].startswith("RuntimeError: ")
+
+
+def test_a_trained_model_is_kept_and_evaluated_without_training(
+    assign: Assign, tmp_path: Path
+) -> None:
+    model = str(tmp_path / "models/trained.pt")
+    [*_, trained] = reports(begun(assign() | {"keep": model}))[-1]["evaluations"]
+    evaluation = {**TRIAL["evaluation"], "seed": 1, "every": None}
+    again = assign() | {"trial": {**TRIAL, "evaluation": evaluation}, "seed": 7, "model": model}
+
+    [*_, last] = reports(begun(again))
+
+    [fresh] = last["evaluations"]
+    assert last["status"] == "done"
+    assert fresh["train_seconds"] == 0
+    assert fresh["nll_exact"] == trained["nll_exact"]
+    assert fresh["nll"] != trained["nll"]
+
+
+def test_a_model_that_does_not_fit_is_trained_instead(assign: Assign, tmp_path: Path) -> None:
+    model = tmp_path / "model.pt"
+    for content in (b"", b"damaged" * 10):
+        model.write_bytes(content)
+        [*_, last] = reports(begun(assign() | {"model": str(model)}))
+        assert metrics(last["evaluations"]) == uninterrupted()

@@ -249,6 +249,7 @@ def test_the_identity_is_the_checksum_of_the_resolved_trial_and_the_data() -> No
             "samples": 100,
             "every": None,
             "limit": None,
+            "seed": 0,
             "enumerate_up_to": 65_536,
         },
     }

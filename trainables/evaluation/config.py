@@ -12,13 +12,15 @@ class EvaluationConfig(Config):
 
     `limit` evaluates a fixed random subset of the split, the same one for every trial of every
     experiment; without it the whole split is used. `every` adds an evaluation after that many
-    training steps; the last step is always evaluated.
+    training steps; the last step is always evaluated. Evaluations with different `seed` draw
+    different samples of z, whatever the trial's own seed.
     """
 
     split: Literal["train", "validation", "test"] = "validation"
     samples: int = Field(default=100, ge=2, description="K, samples of q(z|x) an observation")
     every: Count | None = None
     limit: Count | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
     enumerate_up_to: int = Field(
         default=65_536, ge=0, description="exact NLL and MI for at most this many latent states"
     )
