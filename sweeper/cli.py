@@ -273,6 +273,30 @@ def compare(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file to write.  [default: report.html beside the run's frontier]"),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(help="observation or token, shown first.  [default: token for sentences]"),
+    ] = None,
+    storage: Storage = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Report different experiments on one page.")
+    ] = False,
+) -> None:
+    """Write one self-contained, interactive HTML page about one or several runs."""
+    from sweeper import reporting
+    from sweeper.runs import find_run
+
+    found = [find_run(name, storage) for name in runs]
+    print(reporting.report(found, output=output, per=per, force=force, storage=storage))
+
+
+@app.command()
 def confirm(
     run: RunName,
     samples: Annotated[int, typer.Option(min=2, help="K of the fresh evaluations.")] = 1000,

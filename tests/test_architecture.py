@@ -140,6 +140,7 @@ def run_here(tmp_path: Path) -> Path:
     [
         ("status e", "runs/e: finished; 1 of 1 trials have ended, 1 done"),
         ("frontier e", "Pareto frontier, nats per observation: 1 of 1 trials"),
+        ("report e", "runs/e/frontier/report.html: "),
         ("list runs", "  e  1 of 1 trials have ended"),
         ("paper", "  melis  "),
         ("paper melis", "Table 1: best validation on Penn Treebank"),

@@ -95,7 +95,7 @@ COMMANDS = dict(commands(ROOT))
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
-        *("frontier", "compare", "confirm", "knobs", "paper"),
+        *("frontier", "compare", "confirm", "knobs", "paper", "report"),
     }
 
     assert {name for name, *below in COMMANDS if not below} == promised
@@ -330,6 +330,22 @@ def test_a_frontier_has_views_styles_and_bands(
     assert "evaluation.every" in sweeper(*here, "--view", "training").is_one_error()
     assert "no arm has two" in sweeper(*here, "--band", "seeds").is_one_error()
     assert "did you mean seeds?" in sweeper(*here, "--band", "seed").is_one_error()
+
+
+def test_a_report_is_written_where_it_is_asked_for(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
+    trained("done", "failed")
+    trained("done", name="other")
+
+    answer = sweeper("report", "tiny")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("runs/tiny/frontier/report.html: ")
+    assert "name it by --output" in sweeper("report", "tiny", "other").is_one_error()
+    assert sweeper("report", "tiny", "other", "--output", "x.html", "--force").code == 0
+    assert (tmp_path / "x.html").stat().st_size > 0
+    assert "with --force" in sweeper("report", "tiny", "other", "--output", "y").is_one_error()
+    assert "got 'word'" in sweeper("report", "tiny", "--per", "word").is_one_error()
 
 
 def test_a_run_without_rows_has_no_frontier(
