@@ -7,12 +7,11 @@ without torch, and only a sweep starts Ray.
 import io
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sweeper import cli_runs
+from sweeper import cli_figures, cli_runs
 from sweeper.errors import SweeperError
 from sweeper.options import (
     AllowPartial,
@@ -182,53 +181,6 @@ def status(run: RunName, allow_partial: AllowPartial = False, storage: Storage =
 
 
 @app.command()
-def frontier(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
-    ] = None,
-    per: Annotated[
-        str | None,
-        typer.Option(help="observation or token.  [default: token for sentences]"),
-    ] = None,
-    allow_partial: AllowPartial = False,
-    view: Annotated[
-        str, typer.Option(help="frontier, rate-distortion, or training: NLL and MI by step.")
-    ] = "frontier",
-    style: Annotated[
-        str, typer.Option(help="default, or paper: the frontiers alone, for one column.")
-    ] = "default",
-    band: Annotated[
-        str | None,
-        typer.Option(help="Draw what a share of the seeds, or of draws of the error, attain."),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Draw different experiments on one plot.")
-    ] = False,
-    storage: Storage = None,
-) -> None:
-    """Write the frontier of one or several runs as CSV, Parquet, PDF, PNG and SVG; print it."""
-    from sweeper import reading
-    from sweeper.runs import find_run
-
-    found = [find_run(name, storage) for name in runs]
-    with naming_damage(allow_partial) as damaged:
-        print(
-            reading.frontier(
-                found,
-                output=output,
-                per=per,
-                view=view,
-                style=style,
-                band=band,
-                force=force,
-                damaged=damaged,
-            )
-        )
-
-
-@app.command()
 def confirm(
     run: RunName,
     samples: Annotated[int, typer.Option(min=2, help="K of the fresh evaluations.")] = 1000,
@@ -248,7 +200,10 @@ def confirm(
     sys.exit(confirming.confirm(found, samples=samples, seeds=seeds, workers=workers))
 
 
-for command in (cli_runs.rerun, cli_runs.extend, cli_runs.merge, cli_runs.export):
+for command in (
+    *(cli_figures.frontier, cli_figures.compare, cli_figures.report, cli_figures.knobs),
+    *(cli_figures.paper, cli_runs.rerun, cli_runs.extend, cli_runs.merge, cli_runs.export),
+):
     app.command()(command)
 
 

@@ -33,6 +33,7 @@ class RunDirectory:
         self.models = path / "models"  # of the trials on a frontier
         self.confirmation = path / "confirmation"  # a store like `results`
         self.frontier = path / "frontier"
+        self.comparison = path / "comparison"
         self.logs = path / "logs"  # for other programs, where they were asked for
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"
@@ -77,6 +78,17 @@ class RunDirectory:
         Raises `SweeperError` where its file is damaged, as `n_trials` does.
         """
         return str(self.document().get("description", ""))
+
+    @property
+    def sampler(self) -> str:
+        """The name of what proposed the trials, as the experiment says it, e.g. `auto`.
+
+        Raises `SweeperError` where its file is damaged.
+        """
+        try:
+            return str(self.document()["search"].get("sampler", {}).get("name", "auto"))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(error) from None
 
     @property
     def n_trials(self) -> int:

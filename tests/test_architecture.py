@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -120,7 +121,8 @@ row = dict(
     status="done", created_at=datetime.now(UTC), nll=2.0, mi=1.0, tokens=1.0, trial="{}",
 )
 for run in "ef":
-    ResultStore(Path(f"runs/{run}/results")).append([row | {"trial_id": run}])
+    ResultStore(Path(f"runs/{run}/results")).append([row])
+    row |= {"trial_id": "another"}
     Path(f"runs/{run}/experiment.yaml").write_text(
         f"name: {run}\\narms: {{a: {{}}}}\\nsearch: {{trials: 1, seeds: 1}}\\n"
     )
@@ -143,7 +145,10 @@ def run_here(tmp_path: Path) -> Path:
         ("export e --to csv", "runs/e/export/rows.csv: 1 rows"),
         ("export e --to parquet", "runs/e/export/rows.parquet: 1 rows"),
         ("merge e f --output g", "runs/g: 2 trials"),
+        ("report e", "runs/e/frontier/report.html: "),
         ("list runs", "  e  1 of 1 trials have ended"),
+        ("paper", "  melis  "),
+        ("paper melis", "Table 1: best validation on Penn Treebank"),
         ("list experiments", "  quickstart "),
         ("list spaces", "  melis_table_2 "),
     ],
@@ -155,6 +160,29 @@ def test_stored_results_are_read_where_nothing_can_be_trained(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert shown in done.stdout
+
+
+def test_runs_are_compared_where_nothing_can_be_trained(run_here: Path) -> None:
+    shutil.rmtree(run_here / "runs/f")
+    shutil.copytree(run_here / "runs/e", run_here / "runs/f")
+    done = python(WITHOUT_TRAINING, *["compare", "e", "f", "--output", "both"], cwd=run_here)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "both sides are the same trials" in done.stdout
+
+
+def test_knobs_are_drawn_where_nothing_can_be_trained(run_here: Path) -> None:
+    for number in range(12):
+        part = PART.replace('id="t", config_hash="c"', f'id="t{number}", config_hash="c{number}"')
+        part = part.replace("nll=2.0", f"nll={2 + number}")
+        knob = f'trial="{{}}", **{{"k.a": {number / 10}}}'
+        assert python(part.replace('trial="{}"', knob), cwd=run_here).returncode == 0
+    done = python(WITHOUT_TRAINING, "knobs", "e", cwd=run_here)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "importances need scikit-learn" in done.stdout  # which needs scipy
+    assert "share of collapsed trials" in done.stdout
+    assert (run_here / "runs/e/frontier/knobs.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ COMMANDS = dict(commands(ROOT))
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
-        *("frontier", "confirm", "rerun", "extend", "merge", "export"),
+        *("frontier", "compare", "confirm", "knobs", "paper", "report"),
+        *("rerun", "extend", "merge", "export"),
     }
 
     assert {name for name, *below in COMMANDS if not below} == promised
@@ -341,6 +342,22 @@ def test_a_frontier_has_views_styles_and_bands(
     assert "did you mean seeds?" in sweeper(*here, "--band", "seed").is_one_error()
 
 
+def test_a_report_is_written_where_it_is_asked_for(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
+    trained("done", "failed")
+    trained("done", name="other")
+
+    answer = sweeper("report", "tiny")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("runs/tiny/frontier/report.html: ")
+    assert "name it by --output" in sweeper("report", "tiny", "other").is_one_error()
+    assert sweeper("report", "tiny", "other", "--output", "x.html", "--force").code == 0
+    assert (tmp_path / "x.html").stat().st_size > 0
+    assert "with --force" in sweeper("report", "tiny", "other", "--output", "y").is_one_error()
+    assert "got 'word'" in sweeper("report", "tiny", "--per", "word").is_one_error()
+
+
 def test_a_run_without_rows_has_no_frontier(
     sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
 ) -> None:
@@ -393,7 +410,10 @@ def test_a_damaged_run_is_one_line(
     assert sweeper("resume", "tiny").code == 2
 
 
-READERS = ["status tiny", "frontier tiny", "export tiny --to csv", "export tiny --to optuna"]
+READERS = [
+    *("status tiny", "frontier tiny", "report tiny"),
+    *("export tiny --to csv", "export tiny --to optuna"),
+]
 
 
 @pytest.mark.parametrize("line", READERS)
@@ -417,6 +437,21 @@ def test_damaged_parts_are_named_and_the_rest_is_read(
     lenient = sweeper(*line.split(), "--allow-partial")
     assert (lenient.code, lenient.out) == (0, strict.out)
     assert lenient.err == strict.err.replace("error: ", "warning: ")
+
+
+@pytest.mark.parametrize("line", ["compare tiny other --output both", "knobs tiny"])
+def test_figures_of_damaged_runs_name_what_they_lack(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], line: str
+) -> None:
+    part = min(trained("done", "done", "done").results.iterdir())
+    trained("done", "done", "done", name="other")
+    part.write_bytes(b"")
+
+    strict = sweeper(*line.split())
+    assert strict.code == 1
+    assert strict.out
+    assert strict.err.startswith(f"error: runs/tiny/results/{part.name} cannot be read")
+    assert sweeper(*line.split(), "--allow-partial").code == 0
 
 
 def test_damaged_parts_are_named_where_nothing_else_is_there(

@@ -87,7 +87,8 @@ def test_the_frontier_is_drawn_at_the_end(experiment: MakeExperiment, trained: S
     run = trained(tiny, "done", "done", "diverged")
     sweeping.run(tiny, storage=None, workers=None)
 
-    assert {path.suffix for path in run.frontier.iterdir()} == {".csv", ".parquet", ".png", ".svg"}
+    written = {path.suffix for path in run.frontier.iterdir()}
+    assert written == {".csv", ".parquet", ".pdf", ".png", ".svg"}
 
 
 def test_an_interruption_at_any_time_ends_with_how_to_continue(

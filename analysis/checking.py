@@ -1,0 +1,75 @@
+"""Answers to statements (`analysis.claims`) from stored points.
+
+The interval of a statement's number comes from bootstrap replicates (`analysis.replicates`, which
+has the limits). Intervals are per statement: among many statements about arms that do not differ,
+one in twenty may look decided.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims import UNDECIDED, Arm, Measured, Sampled, Statement, Verdict, arms_of
+from analysis.frontier import SMALL_ESS, Unit
+from analysis.replicates import replicate
+
+MIN_CONFIGURATIONS = 8  # per arm; the best of fewer is luck
+_NO_POINTS = pd.DataFrame({"config_hash": []})
+
+
+class Evidence(NamedTuple):
+    """An answer and what is behind it.
+
+    `measured` is none where nothing could be; `reason` says why there is not enough data, and
+    `cautions` what makes the figures less believable. `n_configurations` is by arm.
+    """
+
+    verdict: Verdict
+    measured: Measured | None
+    n_configurations: Mapping[Arm, int]
+    reason: str = ""
+    cautions: tuple[str, ...] = ()
+
+
+def check(
+    statement: Statement, points: Mapping[Arm, pd.DataFrame], unit: Unit, seed: int = 0
+) -> Evidence:
+    """Answer a statement from each arm's points, those of `analysis.frontier.Frontier`.
+
+    The same points, in whatever order, and the same seed give the same answer.
+    """
+    given = {arm: points.get(arm, _NO_POINTS) for arm in arms_of(statement)}
+    counts = {arm: of_arm["config_hash"].nunique() for arm, of_arm in given.items()}
+
+    def undecided(reason: str) -> Evidence:
+        return Evidence(UNDECIDED, None, counts, reason)
+
+    if missing := [str(arm) for arm, n in counts.items() if n == 0]:
+        return undecided(f"no finished trial of {' or '.join(missing)}")
+    if few := [f"{arm} has {n}" for arm, n in counts.items() if n < MIN_CONFIGURATIONS]:
+        return undecided(f"{' and '.join(few)} configurations; {MIN_CONFIGURATIONS} are needed")
+    together = pd.concat(given.values())
+    if together["data_sha256"].nunique() > 1:
+        return undecided("the arms were trained on different data")
+    rng = np.random.default_rng(seed)
+    arms = [Sampled(of_arm, replicate(of_arm, rng), unit) for of_arm in given.values()]
+    measured = statement.measure(arms)
+    if isinstance(measured, str):
+        return undecided(measured)
+    reason = "the interval reaches to both sides" if measured.verdict == UNDECIDED else ""
+    return Evidence(measured.verdict, measured, counts, reason, _cautions(together))
+
+
+def _cautions(together: pd.DataFrame) -> tuple[str, ...]:
+    cautions = []
+    if together["exact"].nunique() > 1:
+        cautions.append("exact figures meet estimates, which can be far too high")
+    weak = ~together["exact"] & together["on_frontier"] & (together["ess"] < SMALL_ESS)
+    if weak.any():
+        cautions.append(
+            f"{weak.sum()} frontier points have an effective sample size below {SMALL_ESS:g}, so "
+            "that their NLL and MI are too high"
+        )
+    return tuple(cautions)

@@ -1,0 +1,8 @@
+"""Papers by name: what they claim and publish, to set stored runs beside."""
+
+from collections.abc import Mapping
+
+from analysis.papers.melis import MELIS
+from analysis.papers.paper import Paper
+
+PAPERS: Mapping[str, Paper] = {"melis": MELIS}

@@ -1,0 +1,191 @@
+"""The commands that draw conclusions from stored results; `sweeper.cli` has the others."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweeper.options import AllowPartial, Storage, naming_damage
+
+
+def frontier(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(help="observation or token.  [default: token for sentences]"),
+    ] = None,
+    allow_partial: AllowPartial = False,
+    view: Annotated[
+        str, typer.Option(help="frontier, rate-distortion, or training: NLL and MI by step.")
+    ] = "frontier",
+    style: Annotated[
+        str, typer.Option(help="default, or paper: the frontiers alone, for one column.")
+    ] = "default",
+    band: Annotated[
+        str | None,
+        typer.Option(help="Draw what a share of the seeds, or of draws of the error, attain."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Draw different experiments on one plot.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Write the frontier of one or several runs as CSV, Parquet, PDF, PNG and SVG; print it."""
+    from sweeper import reading
+    from sweeper.runs import find_run
+
+    found = [find_run(name, storage) for name in runs]
+    with naming_damage(allow_partial) as damaged:
+        print(
+            reading.frontier(
+                found,
+                output=output,
+                per=per,
+                view=view,
+                style=style,
+                band=band,
+                force=force,
+                damaged=damaged,
+            )
+        )
+
+
+def compare(
+    sides: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A [B]",
+            help="Two runs of one arm or RUN:ARM; or one run that has two arms.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: in the run's comparison directory]"),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(help="observation or token.  [default: token for sentences]"),
+    ] = None,
+    hull: Annotated[
+        bool, typer.Option("--hull", help="Compare lower convex hulls and not staircases.")
+    ] = False,
+    level: Annotated[float, typer.Option(help="The probability of the intervals.")] = 0.9,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare other data, splits or scales all the same.")
+    ] = False,
+) -> None:
+    """Say which of two arms fits better at equal mutual information, by how much, how sure."""
+    from sweeper import comparing
+
+    with naming_damage(allow_partial) as damaged:
+        print(
+            comparing.comparison(
+                sides,
+                storage=storage,
+                output=output,
+                per=per,
+                hull=hull,
+                level=level,
+                force=force,
+                damaged=damaged,
+            )
+        )
+
+
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file to write.  [default: report.html beside the run's frontier]"),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(help="observation or token, shown first.  [default: token for sentences]"),
+    ] = None,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Report different experiments on one page.")
+    ] = False,
+) -> None:
+    """Write one self-contained, interactive HTML page about one or several runs."""
+    from sweeper import reporting
+    from sweeper.runs import find_run
+
+    found = [find_run(name, storage) for name in runs]
+    with naming_damage(allow_partial) as damaged:
+        print(
+            reporting.report(
+                found, output=output, per=per, force=force, storage=storage, damaged=damaged
+            )
+        )
+
+
+def knobs(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
+    ] = None,
+    collapsed_below: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MI",
+            help="A trial with less MI, in nats, is collapsed.  [default: 1% of the MI ceiling, "
+            "or 0.05 nats per observation without one]",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Mix runs of several experiments.")
+    ] = False,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+) -> None:
+    """Say which swept knob moved NLL and MI, and where trials collapsed, and draw it."""
+    from sweeper import knobs as mattering
+    from sweeper.runs import find_run
+
+    found = [find_run(name, storage) for name in runs]
+    with naming_damage(allow_partial) as damaged:
+        print(
+            mattering.describe(
+                found,
+                output=output,
+                force=force,
+                collapsed_below=collapsed_below,
+                damaged=damaged,
+            )
+        )
+
+
+def paper(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A paper; lists them without this.")
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Names or directories.  [default: all stored runs of the paper's experiments]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write table.csv and claims.csv.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Set stored runs beside a paper: its table, and whether its claims hold."""
+    from sweeper import papers
+    from sweeper.runs import find_run
+
+    if name is None:
+        print(papers.listing())
+        return
+    chosen = [find_run(run, storage) for run in runs or []]
+    print(papers.describe(name, chosen, storage=storage, output=output))

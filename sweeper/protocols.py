@@ -1,0 +1,187 @@
+"""Which shipped experiment a stored run is one of, and how it differs from it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from search_spaces.spaces import SPACES
+from sweeper.errors import SweeperError
+from sweeper.layers import compose, merge, prune, shipped
+from sweeper.located import Node, Place, Problems
+from sweeper.results import read_runs
+from sweeper.runs import RunDirectory, list_runs
+
+_DOCUMENT = Place("document")
+_SPLIT = "evaluation.split"  # a part of the protocol by itself
+
+
+class Protocol(NamedTuple):
+    """How trials were made, beyond which experiment they belong to; alike ones compare.
+
+    `changes` are what was set otherwise than in the shipped experiment at that scale.
+    """
+
+    split: str
+    scale: str | None
+    changes: tuple[str, ...]
+
+    @property
+    def as_shipped(self) -> bool:
+        """Say whether nothing but the split may differ from the shipped experiment."""
+        return self.scale is None and not self.changes
+
+    def __str__(self) -> str:
+        """Say it in words, without the split."""
+        scale = [f"scale {self.scale}"] if self.scale else []
+        return "; ".join([*scale, *self.changes]) or "as shipped"
+
+
+class Recognised(NamedTuple):
+    """A stored run of a shipped experiment, with its final rows under the shipped arms' names.
+
+    `n_trials` is how many the shipped experiment has at full scale.
+    """
+
+    run: RunDirectory
+    experiment: str
+    protocol: Protocol
+    rows: pd.DataFrame
+    n_trials: int
+
+
+def recognise_all(
+    experiments: Collection[str], storage: Path | None
+) -> tuple[list[Recognised], list[str]]:
+    """Find the stored runs of some shipped experiments, and say which runs cannot be read."""
+    found, problems = [], []
+    for run in list_runs(storage):
+        try:
+            if recognised := recognise(run, experiments):
+                found.append(recognised)
+        except SweeperError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def recognise(run: RunDirectory, experiments: Collection[str]) -> Recognised | None:
+    """Say which of some shipped experiments a run is of, none if it is of no such.
+
+    By the name in its rows or, as `--name` changes that, by its description. A run without an
+    ended trial is none. Raises `SweeperError` where it is damaged.
+    """
+    rows = read_runs([run.path], ["experiment"], final_only=True)
+    names = set(rows["experiment"])
+    candidates = [name for name in experiments if name in names]
+    if not candidates and len(rows):
+        described = run.description
+        candidates = [n for n in experiments if _shipped(n, None).get("description") == described]
+    if len(candidates) != 1 or len(names) != 1:
+        return None
+    [experiment], [name] = candidates, names
+    stored = stored_document(run)
+    scale = stored.get("scale")
+    complete, with_defaults = _complete(experiment, scale)
+    rows = read_runs([run.path], final_only=True)
+    arms = _arms(stored, name)
+    if set(arms) == {name} != {experiment}:  # the single arm of an experiment is called like it
+        arms = {experiment: arms[name]}
+        rows = rows.assign(arm=experiment)
+    changes = _changes(_arms(complete, experiment), arms, with_defaults=with_defaults)
+    if _space(stored) != _space(complete):
+        changes.append("search.space has other ranges")
+    full = _shipped(experiment, None)
+    return Recognised(
+        run,
+        experiment,
+        Protocol(_split(arms), scale, tuple(changes)),
+        rows,
+        len(_arms(full, experiment)) * full["search"]["trials"] * full["search"].get("seeds", 1),
+    )
+
+
+def stored_document(run: RunDirectory) -> Mapping[str, Any]:
+    """Give a run's experiment file as plain values.
+
+    Raises `SweeperError` where it is damaged.
+    """
+    problems = Problems(str(run.experiment_file))
+    document = compose(run.experiment_file, None, (), problems)
+    if problems:
+        raise problems.error()
+    return document.plain()
+
+
+def _shipped(name: str, scale: str | None) -> Mapping[str, Any]:
+    return prune(compose(shipped()[name], scale, (), Problems(name))).plain()
+
+
+def _complete(name: str, scale: str | None) -> tuple[Mapping[str, Any], bool]:
+    """Give a shipped experiment with its defaults, and whether these can be known here."""
+    try:
+        from sweeper.experiment import load
+    except ModuleNotFoundError:  # nothing here can train, so nothing knows the defaults
+        return _shipped(name, scale), False
+    return load(name, scale=scale).document, True
+
+
+def _arms(document: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """Give the values of each arm's trial by dotted path."""
+    trial = Node.of(document.get("trial", {}), _DOCUMENT)
+    arms = document.get("arms") or {name: {}}
+    return {
+        arm: {
+            ".".join(path): node.plain()
+            for path, node in prune(merge(trial, Node.of(change, _DOCUMENT))).leaves()
+        }
+        for arm, change in arms.items()
+    }
+
+
+def _changes(
+    shipped: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[str, Mapping[str, Any]],
+    *,
+    with_defaults: bool,
+) -> list[str]:
+    """List what stored arms have otherwise; once where all have it.
+
+    What only the shipped one has are defaults, which older runs did not store. What only the
+    stored one has are defaults too, unless the shipped one comes `with_defaults`.
+    """
+    of_arm = {
+        arm: [
+            f"{path} {value} (shipped: {shipped[arm].get(path, 'unset')})"
+            for path, value in sorted(values.items())
+            if path != _SPLIT
+            and (path in shipped[arm] or with_defaults)
+            and value != shipped[arm].get(path)
+        ]
+        for arm, values in stored.items()
+        if arm in shipped
+    }
+    every = list(of_arm.values())
+    shared = [change for change in every[0] if all(change in c for c in every)] if every else []
+    own = [f"{arm}: {c}" for arm, changes in of_arm.items() for c in changes if c not in shared]
+    return [*shared, *own]
+
+
+def _space(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the ranges by path, with the conditions as lists."""
+    own = dict(document["search"].get("space", {}))
+    named = SPACES[use].plain() if (use := own.pop("use", None)) else {}
+    return {path: _listed(parameter) for path, parameter in {**named, **own}.items()}
+
+
+def _listed(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    when = parameter.get("when", {})
+    lists = {
+        path: list(v) if isinstance(v, Sequence) and not isinstance(v, str) else [v]
+        for path, v in when.items()
+    }
+    return {**parameter, **({"when": lists} if lists else {})}
+
+
+def _split(arms: Mapping[str, Mapping[str, Any]]) -> str:
+    return str(next(iter(arms.values())).get(_SPLIT, "train"))

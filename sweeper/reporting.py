@@ -1,0 +1,113 @@
+"""The report on stored runs: one HTML page that needs nothing else.
+
+Needs neither torch nor Ray, as `sweeper.reading`.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.frontier import Unit
+from analysis.report import report_page
+from sweeper.errors import SweeperError
+from sweeper.results import read_runs
+from sweeper.runs import RunDirectory, runs_root, write_atomically
+
+REPORT = "report.html"
+
+
+def report(
+    runs: Sequence[RunDirectory],
+    *,
+    output: Path | None = None,
+    per: str | None = None,
+    force: bool = False,
+    storage: Path | None = None,
+    damaged: list[str] | None = None,
+) -> str:
+    """Write the page on `runs`, and say where it lies and what it holds.
+
+    `per` is "observation" or "token", what is shown first. `storage` is where the page's commands
+    look for the runs, where that is not the default place. What is wrong with parts that cannot
+    be read goes to `damaged`; without it, they are an error. Raises `SweeperError` where no trial
+    is stored, where several runs have no `output` file or are of different experiments without
+    `force`, and where the page cannot be written.
+    """
+    if output is None and len(runs) > 1:
+        raise SweeperError("several runs need a file for their report; name it by --output")
+    path = output or runs[0].frontier / REPORT
+    if path.is_dir():
+        raise SweeperError(f"cannot write {path}: it is a directory; name a file by --output")
+    rows = _rows(runs, damaged)
+    experiments = [str(name) for name in rows["experiment"].unique()]
+    if len(experiments) > 1 and not force:
+        raise SweeperError(
+            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
+            f"({', '.join(experiments)}) may not compare; report them together with --force"
+        )
+    page = report_page(
+        rows,
+        _described(runs, storage),
+        unit=_unit(rows, per),
+        written=f"Written by sweeper {version('sweeper')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, page)
+    except OSError as error:
+        raise SweeperError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free space or choose another --output"
+        ) from None
+    counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
+    return f"{path}: {len(page.encode()) / 1e6:.1f} MB, trials: {counts}"
+
+
+def _rows(runs: Sequence[RunDirectory], damaged: list[str] | None) -> pd.DataFrame:
+    """Final rows with all columns, the long `trial` among them."""
+    paths = [run.path for run in runs]
+    rows = read_runs(paths, final_only=True, damaged=damaged)
+    if rows.empty:
+        names = ", ".join(str(path) for path in paths)
+        raise SweeperError(f"{names}: no trial has ended yet, so there is nothing to report")
+    key = ["run", "trial_id"]
+    trials = read_runs(paths, ["trial_id", "trial"], final_only=True, damaged=damaged)
+    return rows.merge(trials[[*key, "trial"]], on=key, how="left", validate="one_to_one")
+
+
+def _unit(rows: pd.DataFrame, per: str | None) -> Unit:
+    match per:
+        case "observation" | "token":
+            return per
+        case None:
+            return "token" if (rows["tokens"] > 1).any() else "observation"
+        case _:
+            raise SweeperError(f"--per takes observation or token; got {per!r}")
+
+
+def _described(runs: Sequence[RunDirectory], storage: Path | None) -> list[Mapping[str, str]]:
+    """What each run says of itself, under the name that `read_runs` gives it."""
+    distinct = {run.path.resolve(): run for run in runs}
+    names = [path.name for path in distinct]
+    return [
+        {
+            "name": path.name if names.count(path.name) == 1 else str(path),
+            "description": run.description,
+            "experiment": run.experiment_file.read_text("utf-8"),
+            "rerun": _rerun(run, storage),
+        }
+        for path, run in distinct.items()
+    ]
+
+
+def _rerun(run: RunDirectory, storage: Path | None) -> str:
+    """Give the command that trains a trial of `run` again, TRIAL_ID for its id."""
+    if run.path.resolve().parent != runs_root(storage).resolve():
+        return f"sweeper rerun TRIAL_ID --run {shlex.quote(str(run.path))}"
+    return "sweeper rerun TRIAL_ID" + (
+        f" --storage {shlex.quote(str(storage))}" if storage else ""
+    )
