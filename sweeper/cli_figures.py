@@ -178,6 +178,7 @@ def paper(
     output: Annotated[
         Path | None, typer.Option(help="Where to write table.csv and claims.csv.")
     ] = None,
+    allow_partial: AllowPartial = False,
     storage: Storage = None,
 ) -> None:
     """Set stored runs beside a paper: its table, and whether its claims hold."""
@@ -188,4 +189,5 @@ def paper(
         print(papers.listing())
         return
     chosen = [find_run(run, storage) for run in runs or []]
-    print(papers.describe(name, chosen, storage=storage, output=output))
+    with naming_damage(allow_partial) as damaged:
+        print(papers.describe(name, chosen, storage=storage, output=output, damaged=damaged))

@@ -32,11 +32,13 @@ def describe(
     *,
     storage: Path | None = None,
     output: Path | None = None,
+    damaged: list[str] | None = None,
 ) -> str:
     """Set stored runs beside a paper: its table, its claims, and what is missing.
 
     `runs` are by default all in the storage that are of an experiment the paper needs. With
-    `output`, `table.csv` and `claims.csv` are written there. Raises `SweeperError` for an unknown
+    `output`, `table.csv` and `claims.csv` are written there. `damaged` is as for
+    `sweeper.reading.frontier`. Raises `SweeperError` for an unknown
     paper, for named runs that are damaged or of no such experiment, and where `output` cannot be
     written.
     """
@@ -45,9 +47,9 @@ def describe(
     paper = PAPERS[name]
     problems: list[str] = []
     if runs:
-        found = [_named(run, paper) for run in runs]
+        found = [_named(run, paper, damaged) for run in runs]
     else:
-        found, problems = recognise_all(paper.experiments, storage)
+        found, problems = recognise_all(paper.experiments, storage, damaged)
     groups = group_runs(found)
     answers = answer_all(paper, groups)
     table = table_rows(paper, groups)
@@ -70,8 +72,8 @@ def describe(
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
-def _named(run: RunDirectory, paper: Paper) -> Recognised:
-    if (found := recognise(run, paper.experiments)) is None:
+def _named(run: RunDirectory, paper: Paper, damaged: list[str] | None) -> Recognised:
+    if (found := recognise(run, paper.experiments, damaged)) is None:
         raise SweeperError(
             f"{run.path} holds no ended trial of an experiment that {paper.name} needs; name runs "
             f"of {', '.join(paper.experiments)}"

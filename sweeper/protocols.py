@@ -52,26 +52,32 @@ class Recognised(NamedTuple):
 
 
 def recognise_all(
-    experiments: Collection[str], storage: Path | None
+    experiments: Collection[str], storage: Path | None, damaged: list[str] | None = None
 ) -> tuple[list[Recognised], list[str]]:
-    """Find the stored runs of some shipped experiments, and say which runs cannot be read."""
+    """Find the stored runs of some shipped experiments, and say which runs cannot be read.
+
+    `damaged` is as for `recognise`.
+    """
     found, problems = [], []
     for run in list_runs(storage):
         try:
-            if recognised := recognise(run, experiments):
+            if recognised := recognise(run, experiments, damaged):
                 found.append(recognised)
         except SweeperError as error:
             problems.append(str(error))
     return found, problems
 
 
-def recognise(run: RunDirectory, experiments: Collection[str]) -> Recognised | None:
+def recognise(
+    run: RunDirectory, experiments: Collection[str], damaged: list[str] | None = None
+) -> Recognised | None:
     """Say which of some shipped experiments a run is of, none if it is of no such.
 
     By the name in its rows or, as `--name` changes that, by its description. A run without an
-    ended trial is none. Raises `SweeperError` where it is damaged.
+    ended trial is none. Raises `SweeperError` where it is damaged; with a list `damaged`, parts
+    that cannot be read are passed over and named there.
     """
-    rows = read_runs([run.path], ["experiment"], final_only=True)
+    rows = read_runs([run.path], ["experiment"], final_only=True, damaged=damaged)
     names = set(rows["experiment"])
     candidates = [name for name in experiments if name in names]
     if not candidates and len(rows):
@@ -83,7 +89,7 @@ def recognise(run: RunDirectory, experiments: Collection[str]) -> Recognised | N
     stored = stored_document(run)
     scale = stored.get("scale")
     complete, with_defaults = _complete(experiment, scale)
-    rows = read_runs([run.path], final_only=True)
+    rows = read_runs([run.path], final_only=True, damaged=damaged)
     arms = _arms(stored, name)
     if set(arms) == {name} != {experiment}:  # the single arm of an experiment is called like it
         arms = {experiment: arms[name]}

@@ -439,7 +439,7 @@ def test_damaged_parts_are_named_and_the_rest_is_read(
     assert lenient.err == strict.err.replace("error: ", "warning: ")
 
 
-@pytest.mark.parametrize("line", ["compare tiny other --output both", "knobs tiny"])
+@pytest.mark.parametrize("line", ["compare tiny other --output both", "knobs tiny", "paper melis"])
 def test_figures_of_damaged_runs_name_what_they_lack(
     sweeper: SweeperCommand, trained: Callable[..., RunDirectory], line: str
 ) -> None:

@@ -1,6 +1,7 @@
 """Logs for other programs, read back as those programs do."""
 
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,9 +132,11 @@ def test_wandb_writes_an_offline_run(
     [run] = (tmp_path / "logs/wandb").glob("offline-run-*")
     [record] = run.glob("*.wandb")
     assert record.stem == f"run-{task.trial_id}"
-    content = record.read_bytes()
-    for text in (b"train_loss", b"nll", b"learning_rate", task.trial_id.encode()):
-        assert text in content
+    texts = (b"train_loss", b"nll", b"learning_rate", task.trial_id.encode())
+    deadline = time.monotonic() + 60  # another process writes it
+    while not all(text in record.read_bytes() for text in texts):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_logger_that_fails_is_told_of_once_and_left_out(
