@@ -19,6 +19,7 @@ _MEASURED = (
     *("nll", "nll_se", "nll_sampling_se", "mi", "mi_se", "mi_sampling_se"),
     *("nll_per_token_sampling_se", "mi_per_token_sampling_se"),
     *("nll_exact", "mi_exact", "nll_floor", "mi_ceiling", "tokens", "ess"),
+    "ess_min",
 )
 # What `frontier_points` needs of the stored rows. `run`, `nll_mi_covariance` (0 where it is
 # unknown) and the swept knobs may come along.
@@ -31,6 +32,9 @@ COLUMNS = (
 # The estimate of an observation's NLL is too high by about 1 / (2 ESS): 0.1 nats at this size,
 # as much as the differences that comparisons are about.
 SMALL_ESS = 5.0
+# Below, a single sample carries all the weight of some observation: q misses most of its
+# posterior, and no rule tells how much too high the figures are.
+LONE_ESS = 2.0
 NEAR_CEILING = 0.98  # of the MI ceiling
 
 NOT_FINITE = "without a finite value"  # beside the statuses, a reason to be left out
@@ -186,22 +190,37 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
             f"points without a standard error: {len(unknown)} ({_listed(unknown.unique())}); "
             "whether they are on the frontier is not known"
         )
-    frontier = points[points["on_frontier"]]
-    for label, of_label in frontier.groupby("label", sort=False):
+    return (*warnings, *trust_warnings(points[points["on_frontier"]], "frontier points"))
+
+
+def trust_warnings(points: pd.DataFrame, what: str) -> list[str]:
+    """Say which of some points are less believable than their standard errors; `what` names them.
+
+    A standard error is about the scatter of K samples, and says nothing of what none of them saw.
+    """
+    warnings = []
+    for label, of_label in points.groupby("label", sort=False):
         few = (~of_label["exact"] & (of_label["ess"] < SMALL_ESS)).sum()
         if few:
             warnings.append(
-                f"{label}: {few} of {len(of_label)} frontier points have an effective sample size "
+                f"{label}: {few} of {len(of_label)} {what} have an effective sample size "
                 f"below {SMALL_ESS:g}; their NLL and MI are too high, evaluate with more samples"
+            )
+        lone = (~of_label["exact"] & (of_label["ess_min"] < LONE_ESS)).sum()
+        if lone:
+            warnings.append(
+                f"{label}: in {lone} of {len(of_label)} {what} some observation has an effective "
+                f"sample size below {LONE_ESS:g}; their NLL and MI can be too high by far more "
+                "than their standard errors, see `sweeper confirm`"
             )
         full = (of_label["mi_value"] >= NEAR_CEILING * of_label["ceiling"]).sum()
         if full:
             warnings.append(
-                f"{label}: {full} of {len(of_label)} frontier points are within "
+                f"{label}: {full} of {len(of_label)} {what} are within "
                 f"{1 - NEAR_CEILING:.0%} of the MI ceiling or above it; the latents can hold no "
                 "more"
             )
-    return tuple(warnings)
+    return warnings
 
 
 def _listed(values: ArrayLike) -> str:

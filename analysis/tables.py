@@ -36,21 +36,23 @@ def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
 def confirmation_table(points: pd.DataFrame) -> pd.DataFrame:
     """Give the points of `analysis.confirmation.Confirmation.points` as text, sorted by MI.
 
-    Columns: `arm` (the label); NLL and MI as chosen, of the same model evaluated afresh, and of
-    fresh seeds, with their standard errors; how many seeds those are; whether the point is still
-    on the frontier; and `trial`.
+    Columns: `arm` (the label); NLL and MI in every look that adds to the ones before, with their
+    standard errors; how many fresh seeds there are; whether the point is still on the frontier;
+    and `trial`.
     """
     points = points.sort_values(["label", "mi_chosen", "nll_chosen", "trial_id"], kind="stable")
     table = pd.DataFrame({"arm": points["label"]})
     for name in ("nll", "mi"):
-        for how in ("chosen", "fresh", "seeds"):
+        before = None
+        for how in ("chosen", "redrawn", "fresh", "seeds"):
             values, errors = points[f"{name}_{how}"], points[f"{name}_{how}_error"]
-            known = how == "fresh" and points["exact"].all()  # they are the chosen ones
-            if values.notna().any() and not known:
+            is_known = before is not None and values.equals(before)
+            before = values
+            if values.notna().any() and not is_known:
                 table[f"{name.upper()} {how}"] = _measurements(values, errors)
     return table.assign(
         seeds=points["n_seeds"].astype(str),
-        frontier=points["on_frontier"].map({True: "yes", False: "no"}),
+        now=points["membership"],
         trial=points["trial_id"],
     ).reset_index(drop=True)
 

@@ -1,15 +1,16 @@
 """`sweeper confirm`: the frontier of a run, measured again by what played no part in choosing it.
 
 A frontier is chosen for its figures, so they are better than the truth: of several noisy ones the
-luckiest stand out. Two fresh looks tell by how much. The models that were chosen are evaluated
-with other samples of z, and more of them, which shows the luck of the evaluation. Their
-configurations are trained with other seeds, which shows the luck of the training too.
+luckiest stand out. Fresh looks tell by how much. The models that were chosen are evaluated with
+other samples of z, as many and then more, which shows the luck of the evaluation and the bias of
+few samples. Their configurations are trained with other seeds: the luck of the training.
 """
 
 import shlex
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -120,6 +121,7 @@ def describe(found: Confirmation) -> str:
             to_text(confirmation_table(found.points)),
             "",
             *found.findings,
+            *(f"warning: {warning}" for warning in found.warnings),
         ]
     )
 
@@ -151,14 +153,17 @@ def _tasks(
     for number, point in enumerate(chosen.points.to_dict("records")):
         trial, arm = point["trial_id"], point["arm"]
         stored = TrialConfig.model_validate_json(str(rows.loc[trial, "trial"]))
-        config = _evaluated_afresh(stored, samples)
-        values, data = _swept(experiment, arm, config), checksums[arm]
-        identity = config_hash(config, data)
+        values, data = _swept(experiment, arm, stored), checksums[arm]
         model = directory.models / f"{trial}.pt"
-        # What enumeration found is not chance, so there is nothing to draw again.
-        again = [] if point["exact"] else [(int(point["seed"]), model)]
-        fresh = [(seed, None) for seed in range(first_fresh, first_fresh + seeds)]
-        for seed, path in [*again, *fresh]:
+        looks: list[tuple[int, int, Path | None]] = [
+            (samples, seed, None) for seed in range(first_fresh, first_fresh + seeds)
+        ]
+        if not point["exact"]:  # what enumeration found is not chance: nothing to draw again
+            seed = int(point["seed"])
+            looks += [(stored.evaluation.samples, seed, model), (samples, seed, model)]
+        for K, seed, path in looks:
+            config = _evaluated_afresh(stored, K)
+            identity = config_hash(config, data)
             name = trial_id(identity, seed)
             shared = (arm, number, seed, values, config, data, identity, name)
             tasks.setdefault(name, Task(*shared, confirms=trial, model=path))

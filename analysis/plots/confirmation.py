@@ -1,5 +1,6 @@
 """Pictures of confirmations: from the figures that points were chosen for to fresh ones."""
 
+import textwrap
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -85,12 +86,8 @@ def confirmation_figure(found: Confirmation) -> Figure:
     figure = Figure(figsize=(7.0, 5.2), layout="constrained")
     figure.suptitle(found.experiment, x=0.01, ha="left", fontsize="large", parse_math=False)
     plot_confirmation(found.points, figure.add_subplot(), found.unit)
-    how = (
-        "hollow: chosen · filled: fresh, with one standard error · "
-        "cross: the same model, fresh samples"
-    )
     figure.supxlabel(
-        "\n".join([how, *found.findings]),
+        "\n".join(textwrap.fill(line, 160) for line in _told(found)),
         x=0.01,
         ha="left",
         fontsize="xx-small",
@@ -100,13 +97,18 @@ def confirmation_figure(found: Confirmation) -> Figure:
     return figure
 
 
+def _told(found: Confirmation) -> list[str]:
+    how = "hollow: chosen · filled: fresh ± one standard error · cross: same model, fresh samples"
+    return [how, *found.findings, *(f"warning: {warning}" for warning in found.warnings)]
+
+
 def save_confirmation(found: Confirmation, directory: Path) -> list[Path]:
     """Write the points as CSV and the figure as PDF, PNG and SVG, each atomically; give the paths.
 
     Raises `OSError` where the directory cannot be written.
     """
     table = found.points.assign(unit=found.unit)
-    pictures = picture_writers(confirmation_figure(found), found.findings)
+    pictures = picture_writers(confirmation_figure(found), _told(found))
     writers: dict[str, Callable[[Path], object]] = {
         "confirmation.csv": lambda path: table.to_csv(path, index=False),
         **{f"confirmation.{kind}": write for kind, write in pictures.items()},
