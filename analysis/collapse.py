@@ -33,7 +33,7 @@ def is_collapsed(points: pd.DataFrame, unit: Unit, nats: float | None = None) ->
     return points["mi_value"].to_numpy(np.float64) < collapse_threshold(points, unit, nats)
 
 
-def wilson(n_hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(n_hits: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Give the score interval of a share that was seen as `n_hits` of `n`.
 
     Wilson (1927), "Probable inference, the law of succession, and statistical inference".
@@ -64,8 +64,9 @@ def collapse_by_knob(
 
     All labels share the parts, which are equal on a log scale with `log`. Columns: `label`,
     `knob`, `low` and `high` (ends of the part), `n_trials`, `n_collapsed`, `share` and the ends
-    `share_low`, `share_high` of its 95% Wilson interval. Parts without trials have no row; trials
-    without the knob are not counted.
+    `share_low`, `share_high` of its 95% Wilson interval. That counts configurations, of which
+    each has the share of its seeds: replicates are no further evidence. Parts without trials have
+    no row; trials without the knob are not counted.
     """
     has = points[points[knob].notna()]
     values = has[knob].to_numpy(np.float64)
@@ -74,14 +75,16 @@ def collapse_by_knob(
         edges = _edges(values, n_bins, log)
         part = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
         collapsed = is_collapsed(has, unit, nats)
-        labels = has["label"].to_numpy()
+        labels, configurations = has["label"].to_numpy(), has["config_hash"].to_numpy()
         for label in sorted(set(labels)):
             for at in range(len(edges) - 1):
                 inside = (labels == label) & (part == at)
                 if n := int(inside.sum()):
                     hits = int(collapsed[inside].sum())
                     ends = (float(edges[at]), float(edges[at + 1]))
-                    rows.append((label, knob, *ends, n, hits, hits / n, *wilson(hits, n)))
+                    of_seeds = pd.Series(collapsed[inside]).groupby(configurations[inside]).mean()
+                    interval = wilson(float(of_seeds.sum()), len(of_seeds))
+                    rows.append((label, knob, *ends, n, hits, hits / n, *interval))
     names = ["label", "knob", "low", "high", "n_trials", "n_collapsed"]
     return pd.DataFrame(rows, columns=[*names, "share", "share_low", "share_high"])
 

@@ -136,6 +136,7 @@ def knobs(
     collapsed_below: Annotated[
         float | None,
         typer.Option(
+            min=0.0,
             metavar="MI",
             help="A trial with less MI, in nats, is collapsed.  [default: 1% of the MI ceiling, "
             "or 0.05 nats per observation without one]",

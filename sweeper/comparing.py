@@ -107,7 +107,7 @@ def comparison(
     lines += ["", *_budgets(budgets)]
     lines += [""] * bool(found.left_out)
     lines += [f"left out: {count} {reason}" for reason, count in found.left_out.items()]
-    notes = [*_cautions(arms), *found.warnings]
+    notes = [*_cautions(arms, found.points), *found.warnings]
     lines += ["", *(f"warning: {note}" for note in notes)] if notes else []
     paths = _save(compared, budgets, found, _provenance(arms, found), directory)
     return "\n".join([*lines, "", *map(str, paths)])
@@ -194,7 +194,23 @@ def _disagreements(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
                 for some, label in zip(values, labels, strict=True)
             )
             problems.append(f"{column} differs: {told}")
-    return problems
+    return [*problems, *_unlike_figures(arms, labels)]
+
+
+def _unlike_figures(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
+    """Say where one side is exact and the other not, or where their K differ: bias would show."""
+    ways = []
+    for of in arms:
+        done = of.rows[of.rows["status"] == "done"]
+        exact = done["nll_exact"].notna() & done["mi_exact"].notna()
+        samples = sorted(done.loc[~exact, "samples"].dropna().unique())
+        ways.append(["exact"] * bool(exact.any()) + [f"estimates with K = {K}" for K in samples])
+    if len({way for some in ways for way in some}) < 2:
+        return []
+    told = " but ".join(
+        f"{', '.join(some)} for {label}" for some, label in zip(ways, labels, strict=True) if some
+    )
+    return [f"NLL and MI are not alike: {told}"]
 
 
 def _unit(rows: pd.DataFrame, per: str | None) -> pareto.Unit:
@@ -283,13 +299,16 @@ def _budgets(curves: Mapping[str, pd.DataFrame]) -> list[str]:
     for budget, definition in BUDGETS.items():
         common = min(curve[budget].max() for curve in curves.values())
         reached = {
-            name: f"{at_budget(curve, budget, common):.4f}" for name, curve in curves.items()
+            name: f"{at_budget(curve, budget, common):.4f}"
+            if (curve[budget] <= common).any()
+            else f"none ended; one: {curve[budget].min():,.0f}"
+            for name, curve in curves.items()
         }
         table.append({"hypervolume at equal budget": f"{common:,.0f} {definition}", **reached})
     return [to_text(pd.DataFrame(table)), "  trials in the order in which they ended; no interval"]
 
 
-def _cautions(arms: Sequence[Arm]) -> list[str]:
+def _cautions(arms: Sequence[Arm], points: pd.DataFrame) -> list[str]:
     """What makes the intervals, or the sides, less believable than they look."""
     cautions = []
     adaptive = sorted({of.run.sampler for of in arms} - set(_INDEPENDENT))
@@ -303,6 +322,9 @@ def _cautions(arms: Sequence[Arm]) -> list[str]:
         cautions.append("both sides are the same trials")
     elif shared := len(ids[0] & ids[1]):
         cautions.append(f"{shared} trials are on both sides, but the intervals treat them as two")
+    errors = points[["nll_error", "mi_error"]].isna().any(axis=1)
+    if errors.any():
+        cautions.append(f"{errors.sum()} points have no Monte Carlo error and count as exact here")
     unknown = sum(int(of.rows["train_seconds"].isna().sum()) for of in arms)
     if unknown:
         cautions.append(f"{unknown} trials have no known seconds and count as none")
@@ -345,15 +367,14 @@ def _save(
 ) -> list[Path]:
     title = f"{compared.a} against {compared.b}"
     difference = difference_figure(compared, found.unit, title, provenance)
-    figures = {"comparison.png": difference, "comparison.svg": difference}
+    name = "comparison_hull" if compared.hull else "comparison"
+    figures = {f"{name}.png": difference, f"{name}.svg": difference}
     figures["budget.png"] = budget_figure(budgets, title, provenance)
     table = compared.curve.rename(columns={"a": "nll_a", "b": "nll_b"})
     table = table.assign(label_a=compared.a, label_b=compared.b, unit=found.unit)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        csv = write_whole(
-            directory / "comparison.csv", lambda path: table.to_csv(path, index=False)
-        )
+        csv = write_whole(directory / f"{name}.csv", lambda path: table.to_csv(path, index=False))
         return [csv, *save_figures(figures, directory)]
     except OSError as error:
         raise SweeperError(

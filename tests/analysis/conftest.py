@@ -31,6 +31,7 @@ def rows() -> Rows:
             "nll_se": 0.0,
             "mi_se": 0.0,
             "ess": 50.0,
+            "ess_min": 10.0,
             "tokens": 1.0,
         }
         frame = pd.DataFrame(index=range(len(pairs)), columns=list(COLUMNS))
@@ -38,6 +39,8 @@ def rows() -> Rows:
             **common, nll=nll, mi=mi, trial_id=[f"t{i}" for i in range(len(pairs))]
         )
         frame = frame.assign(**columns)
+        if "config_hash" not in frame:
+            frame["config_hash"] = [f"c{i}" for i in range(len(frame))]
         return frame.astype(dict.fromkeys(MEASURED, "float64"))
 
     return make

@@ -64,3 +64,13 @@ def test_one_value_is_one_part_and_none_are_no_rows(rows: Rows) -> None:
 
     assert collapse_by_knob(points, "k.a", "observation")["n_trials"].tolist() == [2]
     assert collapse_by_knob(points, "k.b", "observation").empty
+
+
+def test_replicates_of_a_configuration_are_no_further_evidence(rows) -> None:
+    stored = rows([(5.0, 0.0)] * 4, **{"k.a": 1.0}, seed=[0, 1, 2, 3]).assign(config_hash="one")
+    [row] = collapse_by_knob(frontier_points(stored).points, "k.a", "observation").to_dict(
+        "records"
+    )
+
+    assert (row["n_trials"], row["n_collapsed"], row["share"]) == (4, 4, 1.0)
+    assert (row["share_low"], row["share_high"]) == wilson(1, 1)

@@ -220,3 +220,12 @@ def test_replicates_with_several_seeds_are_warned_of(rows) -> None:
     assert any("favours the luckiest replicates" in warning for warning in warned)
     once = frontier_points(rows([(5.0, 1.0), (5.1, 0.9)], seed=0)).warnings
     assert not any("replicates" in warning for warning in once)
+
+
+def test_a_lone_sample_that_carries_an_observation_is_warned_of(rows) -> None:
+    stored = rows([(5.0, 1.0), (6.0, 2.0)], ess_min=[1.01, 9.0])
+
+    [warning] = frontier_points(stored).warnings
+    assert warning.startswith("arm: in 1 of 2 frontier points some observation has an effective ")
+    exact = rows([(5.0, 1.0)], ess_min=1.01, nll_exact=5.0, mi_exact=1.0)
+    assert frontier_points(exact).warnings == ()

@@ -140,6 +140,15 @@ def test_arms_of_one_name_are_told_apart_by_their_runs_and_names_may_hold_colons
         ({"split": "test"}, "split differs: train for a but test for b"),
         ({"scale": "small"}, "scale differs: none for a but small for b"),
         ({"data_sha256": "5b"}, "data_sha256 differs: 5a for a but 5b for b"),
+        (
+            {"samples": 500},
+            "NLL and MI are not alike: estimates with K = 100 for a but estimates with K = 500 "
+            "for b",
+        ),
+        (
+            {"nll_exact": 5.0, "mi_exact": 1.0},
+            "NLL and MI are not alike: estimates with K = 100 for a but exact for b",
+        ),
     ],
 )
 def test_what_does_not_compare_is_refused_unless_it_is_forced(
@@ -156,10 +165,10 @@ def test_what_does_not_compare_is_refused_unless_it_is_forced(
 
 def test_what_makes_the_sides_less_comparable_is_said(store_run: StoreRun, tmp_path) -> None:
     store_run("one", {"a": many(0.0, 0, 4)}, sampler="tpe")
-    store_run("two", {"b": many(0.0, 1, 4)}, samples=500, train_seconds=None)
+    store_run("two", {"b": many(0.0, 1, 4)}, train_seconds=None, nll_se=None)
     text = comparison(["one", "two"], output=tmp_path / "out")
     assert "warning: the sampler (tpe) learns from earlier trials" in text
-    assert "warning: estimates with different K do not compare: 100, 500" in text
+    assert "warning: 4 points have no Monte Carlo error and count as exact here" in text
     assert "warning: 4 trials have no known seconds" in text
 
 

@@ -256,6 +256,7 @@ def test_a_shipped_experiment_becomes_rows_and_a_frontier_and_is_not_trained_aga
         "driver.lock",
         "experiment.yaml",
         "frontier",
+        "models",
         "results",
         "study.journal",
     ]

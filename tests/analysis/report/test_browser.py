@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -258,18 +259,28 @@ BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 PAPER = "document.getElementById('chart').layout.paper_bgcolor"
 
 
+def in_time(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_follows_the_system_until_it_is_told_otherwise(
     opened: Open, five: pd.DataFrame, scheme: str
 ) -> None:
     report = opened(five, color_scheme=scheme)
     other = {"light": "dark", "dark": "light"}
-    seen = report.page.evaluate(BACKGROUND), report.page.evaluate(PAPER)
-    report.page.emulate_media(color_scheme=other[scheme])
-    changed = report.page.evaluate(BACKGROUND), report.page.evaluate(PAPER)
-    assert all(one != another for one, another in zip(seen, changed, strict=True))
+
+    def colours() -> tuple[str, str]:
+        return report.page.evaluate(BACKGROUND), report.page.evaluate(PAPER)
+
+    seen = colours()
+    report.page.emulate_media(color_scheme=other[scheme])  # which the page is told of in its time
+    in_time(lambda: all(one != another for one, another in zip(seen, colours(), strict=True)))
     report.page.get_by_role("button", name="Dark theme").click()
-    assert (report.page.evaluate(BACKGROUND), report.page.evaluate(PAPER)) == seen
+    in_time(lambda: colours() == seen)
     pressed = report.page.locator("#theme").get_attribute("aria-pressed")
     assert pressed == str(scheme == "dark").lower()
 
