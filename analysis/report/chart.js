@@ -40,8 +40,11 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
     DATA.arms.forEach((arm, number) => {
       const own = indices.filter((i) => TRIALS.arm[i] === number);
       const colour = theme.dark ? arm.dark : arm.light;
-      const symbols = (some) =>
-        some.map((i) => (anyExact && !TRIALS.exact[i] ? `${arm.symbol}-open` : arm.symbol));
+      const symbol = (i) => {
+        if (shown.state(i) === "ambiguous") return `${arm.symbol}-open-dot`;
+        return anyExact && !TRIALS.exact[i] ? `${arm.symbol}-open` : arm.symbol;
+      };
+      const symbols = (some) => (some.some((i) => symbol(i) !== arm.symbol) ? some.map(symbol) : arm.symbol);
       const common = (some) => ({
         x: some.map((i) => shown.mi[i]),
         y: some.map((i) => shown.nll[i]),
@@ -57,7 +60,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
         mode: "markers",
         marker: {
           color: colour,
-          symbol: anyExact ? symbols(dominated) : arm.symbol,
+          symbol: symbols(dominated),
           size: many ? 4 : 7,
           opacity: (many ? 0.2 : 0.4) + (theme.dark ? 0.15 : 0), // dark swallows more
         },

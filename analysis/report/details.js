@@ -71,7 +71,7 @@ function showGuide(root, shown) {
   ];
   if (DATA.units[shown.unit].bars) lines.push("Bars: one Monte Carlo standard error.");
   if (TRIALS.id.some((_, i) => shown.isPoint(i) && shown.state(i) === "ambiguous")) {
-    lines.push("Ambiguous, in the table: points that may be on the frontier or not when their errors are drawn anew.");
+    lines.push("Hollow with a dot: ambiguous, on the frontier or not when all errors are drawn anew.");
   }
   if (TRIALS.exact.some(Boolean) && TRIALS.exact.some((exact, i) => !exact && shown.isPoint(i))) {
     lines.push("Hollow: estimates, which do not compare with exact values.");

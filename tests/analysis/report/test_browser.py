@@ -472,7 +472,12 @@ def test_what_errors_leave_open_is_told(
 
     monkeypatch.setattr("analysis.report.payload.frontier_points", judged)
     report = opened(five)
-    assert "Ambiguous" in report.text("#details")
+    assert "Hollow with a dot: ambiguous" in report.text("#details")
+    symbols = report.page.evaluate(
+        "[...document.getElementById('chart').data].flatMap(trace => "
+        "[trace.marker.symbol].flat().filter(symbol => symbol.endsWith('-open-dot')))"
+    )
+    assert len(symbols) == 2
     states = dict(zip(report.column("trial"), report.column("state"), strict=True))
     assert states == {"t0": "frontier", "t1": "ambiguous", "t2": "ambiguous"} | {
         "t3": "dominated",
