@@ -72,7 +72,8 @@ def confirmation(chosen: Frontier, fresh: pd.DataFrame) -> Confirmation:
         rows.append(row)
     points = pd.DataFrame(rows)
     points["membership"] = _membership(points)
-    warnings = trust_warnings(measured, "fresh evaluations")
+    last = measured[measured["samples"] == measured["samples"].max()]
+    warnings = trust_warnings(last, "fresh evaluations")
     experiment = _listed(chosen.points["experiment"])
     findings = _findings(points, fresh)
     return Confirmation(points, chosen.unit, tuple(findings), tuple(warnings), experiment)

@@ -211,7 +211,7 @@ def trust_warnings(points: pd.DataFrame, what: str) -> list[str]:
             warnings.append(
                 f"{label}: in {lone} of {len(of_label)} {what} some observation has an effective "
                 f"sample size below {LONE_ESS:g}; their NLL and MI can be too high by far more "
-                "than their standard errors, see `sweeper confirm`"
+                "than their standard errors, evaluate with more samples"
             )
         full = (of_label["mi_value"] >= NEAR_CEILING * of_label["ceiling"]).sum()
         if full:

@@ -83,11 +83,12 @@ def _draw_fresh(points: pd.DataFrame, axes: Axes, colour: str, marker: str) -> N
 
 def confirmation_figure(found: Confirmation) -> Figure:
     """Draw a confirmation with the experiment's name above it and its findings below."""
-    figure = Figure(figsize=(7.0, 5.2), layout="constrained")
+    lines = [text for line in _told(found) for text in textwrap.wrap(line, 160)]
+    figure = Figure(figsize=(7.0, 4.2 + 0.1 * len(lines)), layout="constrained")
     figure.suptitle(found.experiment, x=0.01, ha="left", fontsize="large", parse_math=False)
     plot_confirmation(found.points, figure.add_subplot(), found.unit)
     figure.supxlabel(
-        "\n".join(textwrap.fill(line, 160) for line in _told(found)),
+        "\n".join(lines),
         x=0.01,
         ha="left",
         fontsize="xx-small",
