@@ -45,7 +45,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.frontier import is_on_frontier
-from analysis.resampling import N_REPLICATES, Floats, Side, half_searches
+from analysis.membership import Floats
+from analysis.resampling import N_REPLICATES, Side, half_searches
 
 FEWEST = 3
 _EVEN = 201  # points of the even grid

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.frontier import is_on_frontier
-from analysis.resampling import N_REPLICATES, Floats, Side, half_searches
+from analysis.membership import Floats
+from analysis.resampling import N_REPLICATES, Side, half_searches
 
 # Which direction is better.
 INDICATORS: Mapping[str, str] = MappingProxyType(

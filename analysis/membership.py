@@ -44,6 +44,11 @@ class Estimates(NamedTuple):
         return type(self)(*(values[index] for values in self))
 
     @property
+    def have_errors(self) -> bool:
+        """Whether any point has a known error above 0."""
+        return bool(np.nan_to_num(self.nll_error).any() or np.nan_to_num(self.mi_error).any())
+
+    @property
     def unknown(self) -> NDArray[np.bool_]:
         """Where a standard error is not known, `[points]`."""
         return np.isnan(self.nll_error) | np.isnan(self.mi_error)
@@ -65,7 +70,7 @@ def frontier_probability(estimates: Estimates, draws: int = DRAWS, seed: int = 0
     close = estimates.at(near)
     order = np.lexsort(close[::-1])
     near, close = near[order], close.at(order)
-    if not (np.nan_to_num(close.nll_error).any() or np.nan_to_num(close.mi_error).any()):
+    if not close.have_errors:
         probability[near] = is_nondominated(close.nll[None], close.mi[None])[0]
     else:
         generator = np.random.default_rng(seed)
@@ -85,7 +90,10 @@ def membership(probability: Floats) -> NDArray[np.str_]:
 
 
 def redrawn(estimates: Estimates, normals: Floats) -> tuple[Floats, Floats]:
-    """Give NLL and MI `[draws, points]` from standard normal numbers `[2, draws, points]`."""
+    """Give NLL and MI `[..., points]` from standard normal numbers `[2, ..., points]`.
+
+    An unknown error counts as none.
+    """
     nll_error, mi_error = np.nan_to_num(estimates.nll_error), np.nan_to_num(estimates.mi_error)
     product = nll_error * mi_error
     correlation = np.divide(

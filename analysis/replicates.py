@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.membership import Estimates, redrawn
+
 Array = NDArray[np.float64]
 
 N_REPLICATES = 1000
@@ -63,32 +65,17 @@ def replicate(
     seed[0] = np.minimum(np.arange(most), n_seeds[:, None] - 1)
     row = first[drawn][..., None] + seed
     present = np.arange(most) < n_seeds[drawn][..., None]
-    error = _noise(points, row, rng)
+    estimates = Estimates.of(points)
+    nll, mi = estimates.nll[row], estimates.mi[row]
+    if estimates.have_errors:
+        again = redrawn(estimates.at(row[1:]), rng.standard_normal((2, *row[1:].shape)))
+        nll[1:], mi[1:] = again  # the first is what was observed
     cost = (points["train_seconds"] / points["step"]).to_numpy(np.float64, na_value=np.nan)
     return Replicates(
-        _mean(points["nll_value"].to_numpy(np.float64)[row] + error[0], present),
-        _mean(points["mi_value"].to_numpy(np.float64)[row] + error[1], present),
+        _mean(nll, present),
+        _mean(mi, present),
         _mean(cost[row], present),
     )
-
-
-def _noise(
-    points: pd.DataFrame, row: NDArray[np.intp], rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Draw Monte Carlo errors of NLL and MI as they covary; none of what was observed."""
-    nll, mi = (
-        points[name].fillna(0.0).to_numpy(np.float64)[row] for name in ("nll_error", "mi_error")
-    )
-    if not (nll.any() or mi.any()):
-        return np.zeros_like(nll), np.zeros_like(mi)
-    # Correlations have no unit, so those of the stored columns serve for nats per token too.
-    spread = points["nll_se"].to_numpy(np.float64) * points["mi_se"].to_numpy(np.float64)
-    covariance = points["nll_mi_covariance"].to_numpy(np.float64, na_value=np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        correlation = np.clip(np.nan_to_num(covariance / spread, posinf=0, neginf=0), -1, 1)[row]
-    a, b = rng.standard_normal((2, *row.shape))
-    a[0] = b[0] = 0.0
-    return nll * a, mi * (correlation * a + np.sqrt(1 - correlation**2) * b)
 
 
 def _mean(values: Array, present: NDArray[np.bool_]) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from analysis.membership import Estimates, Floats, redrawn
 
 N_REPLICATES = 2_000
 
@@ -20,19 +20,21 @@ _CHUNK = 2_000_000  # values that are drawn at a time
 
 
 class Side(NamedTuple):
-    """The points of one side, `[trials]` each, in nats.
-
-    `configuration` numbers the rows that share a configuration. Errors are one Monte Carlo
-    standard error, 0 where exact or unknown, and `correlation` is that of the two errors.
-    """
+    """The points of one side, `[trials]`; `configuration` numbers those that share one."""
 
     name: str
-    nll: Floats
-    mi: Floats
-    nll_error: Floats
-    mi_error: Floats
-    correlation: Floats
+    estimates: Estimates
     configuration: NDArray[np.intp]
+
+    @property
+    def nll(self) -> Floats:
+        """The NLL of each point."""
+        return self.estimates.nll
+
+    @property
+    def mi(self) -> Floats:
+        """The MI of each point."""
+        return self.estimates.mi
 
     @property
     def n_configurations(self) -> int:
@@ -41,28 +43,9 @@ class Side(NamedTuple):
 
 
 def side(points: pd.DataFrame, name: str) -> Side:
-    """Take one side's points from `analysis.frontier.Frontier.points`.
-
-    `nll_mi_covariance`, per observation, is 0 where it is missing.
-    """
-    nll_error, mi_error = (
-        points[f"{name}_error"].fillna(0.0).to_numpy(np.float64) for name in ("nll", "mi")
-    )
-    correlation: Floats = np.zeros(len(points), dtype=np.float64)
-    if "nll_mi_covariance" in points:
-        # A correlation has no unit, so it is the same per token.
-        product = points["nll_se"].astype(np.float64) * points["mi_se"].astype(np.float64)
-        found = points["nll_mi_covariance"].astype(np.float64) / product.where(product > 0)
-        correlation = np.clip(found.fillna(0.0).to_numpy(np.float64), -1.0, 1.0)
-    return Side(
-        name,
-        points["nll_value"].to_numpy(np.float64),
-        points["mi_value"].to_numpy(np.float64),
-        nll_error,
-        mi_error,
-        correlation,
-        np.asarray(pd.factorize(points["config_hash"])[0], dtype=np.intp),
-    )
+    """Take one side's points from `analysis.frontier.Frontier.points`."""
+    configuration = np.asarray(pd.factorize(points["config_hash"])[0], dtype=np.intp)
+    return Side(name, Estimates.of(points), configuration)
 
 
 def half_searches(
@@ -84,7 +67,6 @@ def half_searches(
     n_seeds = np.bincount(of.configuration, minlength=of.n_configurations)
     first = np.cumsum(n_seeds) - n_seeds
     most = int(n_seeds.max(initial=0))
-    noisy = bool((of.nll_error > 0).any() or (of.mi_error > 0).any())
     piece = max(1, _CHUNK // max(1, n_drawn * most))
     for start in range(0, n_replicates, piece):
         shape = (min(piece, n_replicates - start), n_drawn)
@@ -96,11 +78,9 @@ def half_searches(
         )
         index = rows[first[drawn] + chosen]
         nll, mi = of.nll[index], of.mi[index]
-        if noisy:
-            noise = generator.standard_normal((2, *index.shape))
-            rho = of.correlation[index]
-            nll = nll + of.nll_error[index] * noise[0]
-            mi = mi + of.mi_error[index] * (rho * noise[0] + np.sqrt(1 - rho**2) * noise[1])
+        if of.estimates.have_errors:
+            normals = generator.standard_normal((2, *index.shape))
+            nll, mi = redrawn(of.estimates.at(index), normals)
         if most > 1:
             nll = np.where(slots < seeds, nll, np.inf)
             mi = np.where(slots < seeds, mi, -np.inf)

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.comparison import compare, lower_hull, staircase
 from analysis.indicators import indicator_table, indicators, reference
+from analysis.membership import Estimates
 from analysis.resampling import Floats, Side
 from benchmarks.report import line
 
@@ -66,7 +67,8 @@ def average_frontiers(n: int, noise: float, excess: str, hull: bool) -> tuple[Fl
 def side(generator: np.random.Generator, arm: int, n: int, noise: float, excess: str) -> Side:
     nll, mi = measured(generator, *draw(generator, arm, (n,), excess), noise)
     error = np.full(n, noise)
-    return Side("ab"[arm], nll, mi, error, error, np.full(n, NOISE_CORRELATION), np.arange(n))
+    estimates = Estimates(nll, mi, error, error, NOISE_CORRELATION * error**2)
+    return Side("ab"[arm], estimates, np.arange(n))
 
 
 def coverage(n: int, noise: float, excess: str, n_pairs: int, hull: bool = False) -> None:

@@ -12,6 +12,7 @@ from analysis.frontier import Unit, frontier_points
 from analysis.papers.paper import Answer, Claim, Paper, answer
 from analysis.replicates import LEVEL, N_REPLICATES
 from sweeper.protocols import Protocol, Recognised
+from sweeper.stored import unit_of
 
 
 class Group(NamedTuple):
@@ -39,7 +40,7 @@ def group_runs(found: Sequence[Recognised]) -> list[Group]:
         for experiment in dict.fromkeys(member.experiment for member in members):
             rows = pd.concat([m.rows for m in members if m.experiment == experiment])
             rows = rows.drop(columns="run").drop_duplicates("trial_id")
-            unit: Unit = "token" if (rows["tokens"] > 1).any() else "observation"
+            unit = unit_of(rows)
             units[experiment] = unit
             of_arms = frontier_points(rows, unit).points.groupby("arm")
             points |= {Arm(experiment, str(arm)): of_arm for arm, of_arm in of_arms}

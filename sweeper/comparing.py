@@ -25,15 +25,15 @@ from analysis.indicators import (
 from analysis.plots.difference import (
     budget_figure,
     difference_figure,
-    save_figures,
-    write_whole,
 )
+from analysis.plots.files import write_all, writers
 from analysis.resampling import N_REPLICATES, side
 from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.located import nearest
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory, find_run
+from sweeper.stored import unit_of, writable
 
 _NEEDED = (
     *pareto.COLUMNS,
@@ -85,7 +85,7 @@ def comparison(
         [of.rows.assign(arm=label) for of, label in zip(arms, labels, strict=True)],
         ignore_index=True,
     )
-    found = pareto.frontier_points(rows, _unit(rows, per))
+    found = pareto.frontier_points(rows, unit_of(rows, per))
     points = {label: found.points[found.points["label"] == label] for label in labels}
     without = [label for label in labels if points[label].empty]
     lines = [f"{labels[0]} against {labels[1]}, nats per {found.unit}"]
@@ -211,16 +211,6 @@ def _unlike_figures(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
         f"{', '.join(some)} for {label}" for some, label in zip(ways, labels, strict=True) if some
     )
     return [f"NLL and MI are not alike: {told}"]
-
-
-def _unit(rows: pd.DataFrame, per: str | None) -> pareto.Unit:
-    match per:
-        case "observation" | "token":
-            return per
-        case None:
-            return "token" if (rows["tokens"] > 1).any() else "observation"
-        case _:
-            raise SweeperError(f"--per takes observation or token; got {per!r}")
 
 
 def _trials(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -368,16 +358,14 @@ def _save(
     title = f"{compared.a} against {compared.b}"
     difference = difference_figure(compared, found.unit, title, provenance)
     name = "comparison_hull" if compared.hull else "comparison"
-    figures = {f"{name}.png": difference, f"{name}.svg": difference}
-    figures["budget.png"] = budget_figure(budgets, title, provenance)
     table = compared.curve.rename(columns={"a": "nll_a", "b": "nll_b"})
     table = table.assign(label_a=compared.a, label_b=compared.b, unit=found.unit)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        csv = write_whole(directory / f"{name}.csv", lambda path: table.to_csv(path, index=False))
-        return [csv, *save_figures(figures, directory)]
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {directory}: {error.strerror or error}; "
-            "free space or choose another --output"
-        ) from None
+    budget = budget_figure(budgets, title, provenance)
+    with writable(directory):
+        return write_all(
+            {
+                **writers(name, table, difference, provenance),
+                **writers("budget", None, budget, provenance),
+            },
+            directory,
+        )

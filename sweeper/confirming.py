@@ -29,6 +29,7 @@ from sweeper.progress import progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
+from sweeper.stored import unit_of, writable
 from sweeper.sweeping import DONE, interrupted
 from trainables.trial import TrialConfig, config_hash, trial_id
 
@@ -102,12 +103,8 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
     wanted = fresh[fresh["trial_id"].isin([task.trial_id for task in tasks])]
     found = confirmation(chosen, wanted)
     print(describe(found))
-    try:
+    with writable(directory.frontier):
         paths = save_confirmation(found, directory.frontier)
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {directory.frontier}: {error.strerror or error}; free space"
-        ) from None
     print("\n".join(["", *map(str, paths)]))
     return DONE
 
@@ -133,7 +130,7 @@ def _chosen(directory: RunDirectory) -> tuple[Frontier, pd.DataFrame]:
     if not (rows["status"] == "done").any():
         raise SweeperError(f"{directory.path}: no trial is done, so there is no frontier")
     trials = store.read(["trial_id", "trial"], final_only=True).set_index("trial_id")
-    found = frontier_points(rows, "token" if (rows["tokens"] > 1).any() else "observation")
+    found = frontier_points(rows, unit_of(rows))
     may_be = found.points["on_frontier"] | (found.points["membership"] == AMBIGUOUS)
     on = found.points[may_be].reset_index(drop=True)
     return found._replace(points=on), rows.join(trials, on="trial_id").set_index("trial_id")

@@ -3,28 +3,28 @@
 Needs neither torch nor Ray; for importances, scikit-learn.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.collapse import collapse_by_knob
-from analysis.frontier import Unit, frontier_points
+from analysis.frontier import frontier_points
 from analysis.importance import (
     EXPLAINED,
     MIN_CONFIGURATIONS,
     importances,
     swept_knobs,
 )
+from analysis.plots.files import write_all, writers
 from analysis.plots.knobs import knobs_figure, numeric_knobs, on_log_scale
 from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.protocols import stored_document
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory
+from sweeper.stored import refuse_mixed, unit_of, writable
 
 NEEDS = "importances need scikit-learn, which is not installed; pip install 'sweeper[analysis]'"
 
@@ -39,7 +39,7 @@ def describe(
 ) -> str:
     """Say how much each knob matters and where trials collapse, and write tables and a picture.
 
-    `knobs.csv`, `collapsed.csv`, `knobs.png` and `knobs.svg` are written to `output`, by default
+    `knobs.csv`, `collapsed.csv` and the picture `knobs` are written to `output`, by default
     where the run's frontier lies. `collapsed_below` is an MI in the unit of the picture.
     `damaged` is as for `sweeper.reading.frontier`. Raises
     `SweeperError` where no trial is done or nothing was swept, where runs are of several
@@ -51,12 +51,8 @@ def describe(
     paths = [run.path for run in runs]
     shown = ", ".join(map(str, paths))
     rows = read_runs(paths, final_only=True, damaged=damaged)
-    if (rows["experiment"].nunique() > 1) and not force:
-        names = ", ".join(sorted(rows["experiment"].unique()))
-        raise SweeperError(
-            f"{shown} are of several experiments ({names}); add --force to mix them"
-        )
-    unit: Unit = "token" if (rows["tokens"] > 1).any() else "observation"
+    refuse_mixed(rows, runs, force)
+    unit = unit_of(rows)
     points = frontier_points(rows, unit).points
     if points.empty:
         raise SweeperError(f"{shown}: no trial is done, so there is nothing to learn about knobs")
@@ -69,14 +65,14 @@ def describe(
         )
         for knob in numeric_knobs(points)
     ]
-    tables = {"collapsed.csv": pd.concat(shares)} if shares else {}
+    tables = {"collapsed": pd.concat(shares)} if shares else {}
     lines = [f"{len(points)} trials of {shown}, nats per {unit}", ""]
     try:
         found = importances(points)
     except ModuleNotFoundError:
         lines.append(NEEDS)
     else:
-        tables["knobs.csv"] = found
+        tables["knobs"] = found
         lines += _importance_lines(found)
     if shares:
         lines += ["", "share of collapsed trials, with its 95% interval"]
@@ -151,26 +147,6 @@ def _short(knobs: Sequence[str]) -> dict[str, str]:
 def _save(
     directory: Path, tables: Mapping[str, pd.DataFrame], figure: Figure | None
 ) -> list[Path]:
-    """Write tables and picture, each atomically. Raises `SweeperError` where that fails."""
-    writers: dict[str, Callable[[Path], object]] = {
-        name: partial(table.to_csv, index=False) for name, table in tables.items()
-    }
-    if figure is not None:
-        writers["knobs.png"] = partial(figure.savefig, format="png", dpi=200)
-        writers["knobs.svg"] = partial(figure.savefig, format="svg", metadata={"Date": None})
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({"svg.hashsalt": "sweeper"}):
-            for name, write in writers.items():
-                unfinished = directory / f"{name}.partial"
-                try:
-                    write(unfinished)
-                    unfinished.replace(directory / name)
-                finally:
-                    unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {directory}: {error.strerror or error}; "
-            "free space or choose another --output"
-        ) from None
-    return [directory / name for name in writers]
+    files = {k: w for name, table in tables.items() for k, w in writers(name, table).items()}
+    with writable(directory):
+        return write_all({**files, **writers("knobs", figure=figure)}, directory)

@@ -11,12 +11,14 @@ import pandas as pd
 
 from analysis.papers import PAPERS
 from analysis.papers.paper import Paper, best_figures
+from analysis.plots.files import write_all, writers
 from analysis.tables import to_text
 from sweeper.answers import Group, answer_all, claim_lines, claim_rows, group_runs
 from sweeper.errors import SweeperError
 from sweeper.located import unknown
 from sweeper.protocols import Recognised, recognise, recognise_all
-from sweeper.runs import RunDirectory, runs_root, write_atomically
+from sweeper.runs import RunDirectory, runs_root
+from sweeper.stored import writable
 
 
 def listing() -> str:
@@ -68,7 +70,7 @@ def describe(
         _missing(paper, found, storage),
     ]
     if output is not None:
-        sections.append(_save(output, {"table.csv": table, "claims.csv": claim_rows(answers)}))
+        sections.append(_save(output, {"table": table, "claims": claim_rows(answers)}))
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
@@ -194,15 +196,6 @@ def _command(experiment: str, split: str, storage: Path | None) -> str:
 
 
 def _save(output: Path, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    paths = []
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            write_atomically(output / name, table.to_csv(index=False))
-            paths.append(str(output / name))
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {output}: {error.strerror or error}; "
-            "free space or choose another --output"
-        ) from None
-    return paths
+    files = {k: w for name, table in tables.items() for k, w in writers(name, table).items()}
+    with writable(output):
+        return [str(path) for path in write_all(files, output)]

@@ -3,7 +3,6 @@
 Needs neither torch nor Ray, so it works wherever results can be read.
 """
 
-import difflib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +19,10 @@ from analysis.training import has_several_steps, training_curves
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore, read_runs
 from sweeper.runs import RunDirectory
+from sweeper.stored import UNITS, check_choice, refuse_mixed, unit_of, writable
 
 SHOWN_REASONS = 10
 
-UNITS = ("observation", "token")
 VIEWS = ("frontier", "rate-distortion", "training")
 STYLES = ("default", "paper")
 BANDS = ("seeds", "error")
@@ -56,25 +55,20 @@ def frontier(
         ("--style", style, STYLES),
         ("--band", band, BANDS),
     ):
-        _check_choice(option, given, choices)
+        check_choice(option, given, choices)
     for option, unwanted in (("--style paper", style == "paper"), (f"--band {band}", band)):
         if unwanted and view != "frontier":
             raise SweeperError(f"{option} goes with --view frontier only; got --view {view}")
     if output is None and len(runs) > 1:
         raise SweeperError("several runs need a directory for their frontier; name it by --output")
     rows = _rows(runs, damaged, final_only=view != "training")
-    experiments = [str(name) for name in rows["experiment"].unique()]
-    if len(experiments) > 1 and not force:
-        raise SweeperError(
-            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
-            f"({', '.join(experiments)}) may not compare; draw them together with --force"
-        )
+    refuse_mixed(rows, runs, force)
     found = _frontier(rows, per)
     if found.points.empty:
         return "\n".join([*_described(found), "nothing to draw"])
     directory = output or runs[0].frontier
     lines = _described(found)
-    try:
+    with writable(directory):
         if view == "training":
             paths = save_training(_curves(rows, found, runs), found, directory)
         else:
@@ -84,11 +78,6 @@ def frontier(
                 without = set(found.points["label"]) - set(surfaces["label"])
                 lines += [f"no band: {label}, for want of {band}" for label in sorted(without)]
             paths = save_frontier(found, directory, view=view, style=style, attainment=surfaces)
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {directory}: {error.strerror or error}; "
-            "free space or choose another --output"
-        ) from None
     return "\n".join([*lines, "", *map(str, paths)])
 
 
@@ -127,16 +116,6 @@ def _state(run: RunDirectory, complete: bool) -> str:
     return "finished" if complete else "stopped"
 
 
-def _check_choice(option: str, given: str | None, choices: Sequence[str]) -> None:
-    if given is None or given in choices:
-        return
-    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise SweeperError(
-        f"{option} takes {', '.join(choices[:-1])} or {choices[-1]}; got {given!r}{hint}"
-    )
-
-
 def _rows(
     runs: Sequence[RunDirectory], damaged: list[str] | None, *, final_only: bool = True
 ) -> pd.DataFrame:
@@ -149,10 +128,7 @@ def _rows(
 
 
 def _frontier(rows: pd.DataFrame, per: str | None) -> pareto.Frontier:
-    unit: pareto.Unit = "token" if (rows["tokens"] > 1).any() else "observation"
-    if per is not None:
-        unit = "token" if per == "token" else "observation"
-    return pareto.frontier_points(rows, unit)
+    return pareto.frontier_points(rows, unit_of(rows, per))
 
 
 def _surfaces(points: pd.DataFrame, band: str) -> pd.DataFrame:

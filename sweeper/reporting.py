@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.frontier import Unit
 from analysis.report import report_page
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory, runs_root, write_atomically
+from sweeper.stored import refuse_mixed, unit_of, writable
 
 REPORT = "report.html"
 
@@ -43,26 +43,16 @@ def report(
     if path.is_dir():
         raise SweeperError(f"cannot write {path}: it is a directory; name a file by --output")
     rows = _rows(runs, damaged)
-    experiments = [str(name) for name in rows["experiment"].unique()]
-    if len(experiments) > 1 and not force:
-        raise SweeperError(
-            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
-            f"({', '.join(experiments)}) may not compare; report them together with --force"
-        )
+    refuse_mixed(rows, runs, force)
     page = report_page(
         rows,
         _described(runs, storage),
-        unit=_unit(rows, per),
+        unit=unit_of(rows, per),
         written=f"Written by sweeper {version('sweeper')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
-    try:
+    with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page)
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free space or choose another --output"
-        ) from None
     counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
     return f"{path}: {len(page.encode()) / 1e6:.1f} MB, trials: {counts}"
 
@@ -77,16 +67,6 @@ def _rows(runs: Sequence[RunDirectory], damaged: list[str] | None) -> pd.DataFra
     key = ["run", "trial_id"]
     trials = read_runs(paths, ["trial_id", "trial"], final_only=True, damaged=damaged)
     return rows.merge(trials[[*key, "trial"]], on=key, how="left", validate="one_to_one")
-
-
-def _unit(rows: pd.DataFrame, per: str | None) -> Unit:
-    match per:
-        case "observation" | "token":
-            return per
-        case None:
-            return "token" if (rows["tokens"] > 1).any() else "observation"
-        case _:
-            raise SweeperError(f"--per takes observation or token; got {per!r}")
 
 
 def _described(runs: Sequence[RunDirectory], storage: Path | None) -> list[Mapping[str, str]]:

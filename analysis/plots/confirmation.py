@@ -1,7 +1,6 @@
 """Pictures of confirmations: from the figures that points were chosen for to fresh ones."""
 
 import textwrap
-from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.confirmation import Confirmation
 from analysis.frontier import Unit
-from analysis.plots.files import picture_writers, write_all
+from analysis.plots.files import write_all, writers
 from analysis.plots.style import COLOURS, GREY, MARKERS
 
 
@@ -109,9 +108,5 @@ def save_confirmation(found: Confirmation, directory: Path) -> list[Path]:
     Raises `OSError` where the directory cannot be written.
     """
     table = found.points.assign(unit=found.unit)
-    pictures = picture_writers(confirmation_figure(found), _told(found))
-    writers: dict[str, Callable[[Path], object]] = {
-        "confirmation.csv": lambda path: table.to_csv(path, index=False),
-        **{f"confirmation.{kind}": write for kind, write in pictures.items()},
-    }
-    return write_all(writers, directory)
+    figure = confirmation_figure(found)
+    return write_all(writers("confirmation", table, figure, _told(found)), directory)

@@ -1,12 +1,9 @@
 """Pictures of a comparison: the difference at equal information, and what a budget bought."""
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -180,34 +177,6 @@ def budget_figure(curves: Mapping[str, pd.DataFrame], title: str, footer: Sequen
         text.set_text(_short(name))
     reading = "dashed: the largest budget that both have spent · one search a side, no interval"
     return _framed(figure, title, [reading, *footer])
-
-
-def save_figures(figures: Mapping[str, Figure], directory: Path) -> list[Path]:
-    """Write each figure under its file name, e.g. `comparison.svg`, whole or not at all.
-
-    The same figure gives the same bytes. Raises `OSError` where that cannot be done.
-    """
-    paths = []
-    with mpl.rc_context({"svg.hashsalt": "sweeper"}):
-        for name, figure in figures.items():
-            kind = name.rpartition(".")[2]
-            options: dict[str, Any] = (
-                {"dpi": 200} if kind == "png" else {"metadata": {"Date": None}}
-            )
-            write = partial(figure.savefig, format=kind, **options)
-            paths.append(write_whole(directory / name, write))
-    return paths
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Write a file so that a reader sees all of it or what was there before."""
-    unfinished = path.with_name(f"{path.name}.partial")
-    try:
-        write(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def _framed(figure: Figure, title: str, footer: Sequence[str]) -> Figure:

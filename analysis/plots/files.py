@@ -1,10 +1,12 @@
 """Pictures as files: for the screen, for the web and for paper."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.figure import Figure
 
 # Text stays text, so that it can be searched, and edited by whoever sets the paper.
@@ -30,6 +32,22 @@ def picture_writers(
         return write
 
     return {kind: writer(kind) for kind in kinds}
+
+
+def writers(
+    name: str,
+    table: pd.DataFrame | None = None,
+    figure: Figure | None = None,
+    lines: Sequence[str] = (),
+) -> dict[str, Callable[[Path], object]]:
+    """Give what writes a table as `name.csv` and a figure as `name.pdf`, `.png` and `.svg`."""
+    found: dict[str, Callable[[Path], object]] = {}
+    if table is not None:
+        found[f"{name}.csv"] = partial(table.to_csv, index=False)
+    if figure is not None:
+        pictures = picture_writers(figure, lines).items()
+        found |= {f"{name}.{kind}": write for kind, write in pictures}
+    return found
 
 
 def write_all(writers: Mapping[str, Callable[[Path], object]], directory: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.frontier import Frontier, Unit
-from analysis.plots.files import picture_writers, write_all
+from analysis.plots.files import write_all, writers
 from analysis.plots.names import add_legend
 from analysis.plots.provenance import frame, provenance
 from analysis.plots.style import GREY, looks
@@ -82,12 +82,6 @@ def save_training(curves: pd.DataFrame, frontier: Frontier, directory: Path) -> 
 
     Gives the paths. Raises `OSError` where the directory cannot be written.
     """
-    pictures = picture_writers(training_figure(curves, frontier), provenance(frontier, NOTES))
     table = curves.assign(unit=frontier.unit)
-    return write_all(
-        {
-            "training.csv": lambda path: table.to_csv(path, index=False),
-            **{f"training.{kind}": write for kind, write in pictures.items()},
-        },
-        directory,
-    )
+    figure = training_figure(curves, frontier)
+    return write_all(writers("training", table, figure, provenance(frontier, NOTES)), directory)

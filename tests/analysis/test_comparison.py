@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from analysis.comparison import BAND, FEWEST, Comparison, compare, lower_hull, staircase
+from analysis.membership import Estimates
 from analysis.resampling import Side
 
 # Few values, so that ties and duplicates are common.
@@ -21,7 +22,7 @@ def side(pairs: Pairs, name: str = "a", error: float = 0.0, configuration=None) 
     nll, mi = np.array(pairs, dtype=float).T
     errors = np.full(len(nll), error)
     number = np.arange(len(nll)) if configuration is None else np.asarray(configuration)
-    return Side(name, nll, mi, errors, errors, 0 * errors, number)
+    return Side(name, Estimates(nll, mi, errors, errors, 0 * errors), number)
 
 
 def naive_staircase(pairs: Pairs, at: float) -> float:
@@ -213,7 +214,7 @@ def test_the_same_sides_give_the_same_band() -> None:
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    empty = Side("b", *[np.empty(0)] * 5, np.empty(0, dtype=np.intp))
+    empty = Side("b", Estimates(*[np.empty(0)] * 5), np.empty(0, dtype=np.intp))
     with pytest.raises(ValueError, match="both sides need a point"):
         compare(side(A), empty)
     with pytest.raises(ValueError, match="between 0 and 1; got 90"):

@@ -19,6 +19,7 @@ from analysis.indicators import (
     indicators,
     reference,
 )
+from analysis.membership import Estimates
 from analysis.resampling import Side
 
 VALUE = st.integers(0, 6).map(float) | st.floats(0, 6)
@@ -29,7 +30,7 @@ Pairs = list[tuple[float, float]]
 def side(pairs: Pairs, name: str = "a") -> Side:
     nll, mi = np.array(pairs, dtype=float).T
     exact = np.zeros(len(nll))
-    return Side(name, nll, mi, exact, exact, exact, np.arange(len(nll)))
+    return Side(name, Estimates(nll, mi, exact, exact, exact), np.arange(len(nll)))
 
 
 def naive(pairs: Pairs, other: Pairs) -> list[float]:

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from analysis.frontier import frontier_points
+from analysis.membership import Estimates
 from analysis.resampling import Side, half_searches, side
 
 
 def make(nll, mi, configuration=None, error=0.0, correlation=0.0) -> Side:
     n = len(nll)
     number = np.arange(n) if configuration is None else np.asarray(configuration)
-    of_all = [np.full(n, float(value)) for value in (error, error, correlation)]
-    return Side("a", np.asarray(nll, float), np.asarray(mi, float), *of_all, number)
+    of_all = [np.full(n, float(value)) for value in (error, error, correlation * error**2)]
+    return Side("a", Estimates(np.asarray(nll, float), np.asarray(mi, float), *of_all), number)
 
 
 def drawn(of: Side, n: int = 1_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -66,8 +67,8 @@ def test_points_become_a_side(rows) -> None:
     found = side(frontier_points(stored).points, "name")
     assert found.name == "name"
     assert found.nll.tolist() == [5.0, 6.0, 7.0]
-    assert found.nll_error.tolist() == [0.2, 0.1, 0.0]  # an unknown error is none
-    np.testing.assert_allclose(found.correlation, [0.5, 0.0, 0.0])
+    np.testing.assert_allclose(found.estimates.nll_error, [0.2, 0.1, math.nan])
+    np.testing.assert_allclose(found.estimates.covariance, [0.01, 0.0, 0.5])
     assert found.configuration.tolist() == [0, 1, 0]
     assert found.n_configurations == 2
 
@@ -77,12 +78,21 @@ def test_errors_are_per_token_and_exact_points_have_none(rows) -> None:
         [(5.0, 1.0)], config_hash="c", nll_se=0.2, mi_se=0.1, nll_mi_covariance=0.01, tokens=10.0
     )
     per_token = side(frontier_points(stored, "token").points, "a")
-    assert (per_token.nll_error, per_token.mi_error) == (pytest.approx(0.02), pytest.approx(0.01))
-    assert per_token.correlation == pytest.approx(0.5)
+    assert [figure.item() for figure in per_token.estimates] == pytest.approx(
+        [0.5, 0.1, 0.02, 0.01, 0.0001]
+    )
     exact = stored.assign(nll_exact=4.9, mi_exact=0.9)
-    assert side(frontier_points(exact).points, "a").nll_error.tolist() == [0.0]
+    assert not side(frontier_points(exact).points, "a").estimates.have_errors
+
+
+def test_a_point_of_unknown_error_stays_where_it_is() -> None:
+    estimates = Estimates(*np.array([[1.0], [2.0], [math.nan], [0.5], [0.0]]))
+    nll, mi = drawn(Side("a", estimates, np.zeros(1, dtype=np.intp)), n=50)
+
+    assert set(nll.ravel()) == {1.0}
+    assert len(set(mi.ravel())) == 50
 
 
 def test_rows_without_a_covariance_are_uncorrelated(rows) -> None:
     stored = rows([(5.0, 1.0)], config_hash="c", nll_se=0.2, mi_se=0.1)
-    assert side(frontier_points(stored).points, "a").correlation.tolist() == [0.0]
+    assert side(frontier_points(stored).points, "a").estimates.covariance.tolist() == [0.0]

@@ -17,7 +17,10 @@ from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 
 StoreRun = Callable[..., RunDirectory]
-WRITTEN = ["budget.png", "comparison.csv", "comparison.png", "comparison.svg"]
+WRITTEN = [
+    *("budget.pdf", "budget.png", "budget.svg"),
+    *("comparison.csv", "comparison.pdf", "comparison.png", "comparison.svg"),
+]
 
 
 @pytest.fixture
@@ -83,10 +86,7 @@ def test_a_run_with_two_arms_is_compared_in_words_and_written(store_run: StoreRu
     assert not any(line.startswith("warning") for line in lines)
     directory = run.comparison / "good-against-bad"
     assert sorted(path.name for path in directory.iterdir()) == WRITTEN
-    assert [Path(line) for line in lines[-4:]] == [
-        directory / name
-        for name in ("comparison.csv", "comparison.png", "comparison.svg", "budget.png")
-    ]
+    assert sorted(lines[-len(WRITTEN) :]) == [str(directory / name) for name in WRITTEN]
     curve = pd.read_csv(directory / "comparison.csv")
     np.testing.assert_allclose(curve["difference"], curve["nll_a"] - curve["nll_b"])
     assert curve["label_a"].unique().tolist() == ["good"]

@@ -19,7 +19,7 @@ from trainables.trial import config_hash, trial_id
 
 StoreRun = Callable[..., RunDirectory]
 RATE = "training.learning_rate"
-FILES = ["collapsed.csv", "knobs.csv", "knobs.png", "knobs.svg"]
+FILES = ["collapsed.csv", "knobs.csv", "knobs.pdf", "knobs.png", "knobs.svg"]
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_runs_of_one_experiment_go_together_and_others_must_be_forced(
     runs = [store_run(name="one"), store_run(name="two")]
     with pytest.raises(SweeperError, match="name it by --output"):
         knobs.describe(runs)
-    with pytest.raises(SweeperError, match=r"several experiments \(one, two\); add --force"):
+    with pytest.raises(SweeperError, match=r"2 experiments \(one, two\) .* with --force"):
         knobs.describe(runs, output=tmp_path / "out")
 
     knobs.describe(runs, output=tmp_path / "out", force=True)

@@ -157,7 +157,7 @@ def test_several_runs_share_a_frontier_where_they_are_told_to(
         reading.frontier(runs, output=tmp_path / "compared")
     assert str(refused.value) == (
         "runs/first runs/second: points of 2 experiments (first, second) may not compare; "
-        "draw them together with --force"
+        "take them together with --force"
     )
     assert not (tmp_path / "compared").exists()
     text = reading.frontier(runs, output=tmp_path / "compared", force=True)

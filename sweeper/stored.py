@@ -1,0 +1,57 @@
+"""What the commands on stored runs share: their choices, what they refuse and where they write."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.frontier import Unit
+from sweeper.errors import SweeperError
+from sweeper.runs import RunDirectory
+
+UNITS = ("observation", "token")
+
+
+def check_choice(option: str, given: str | None, choices: Sequence[str]) -> None:
+    """Raise `SweeperError` where an option has a value that is not one of its choices."""
+    if given is None or given in choices:
+        return
+    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise SweeperError(
+        f"{option} takes {', '.join(choices[:-1])} or {choices[-1]}; got {given!r}{hint}"
+    )
+
+
+def unit_of(rows: pd.DataFrame, per: str | None = None) -> Unit:
+    """Give the unit of figures: `per`, or token where observations have several.
+
+    Raises `SweeperError` for a unit that does not exist.
+    """
+    check_choice("--per", per, UNITS)
+    several = bool((rows["tokens"] > 1).any())
+    return "token" if (per == "token" if per else several) else "observation"
+
+
+def refuse_mixed(rows: pd.DataFrame, runs: Sequence[RunDirectory], force: bool) -> None:
+    """Raise `SweeperError` where rows are of several experiments, unless that is forced."""
+    experiments = [str(name) for name in rows["experiment"].unique()]
+    if len(experiments) > 1 and not force:
+        raise SweeperError(
+            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
+            f"({', '.join(experiments)}) may not compare; take them together with --force"
+        )
+
+
+@contextmanager
+def writable(place: Path) -> Iterator[None]:
+    """Turn a failure to write below `place` into a `SweeperError`."""
+    try:
+        yield
+    except OSError as error:
+        raise SweeperError(
+            f"cannot write {place}: {error.strerror or error}; "
+            "free space or choose another --output"
+        ) from None
