@@ -173,8 +173,8 @@ def list_(
 @app.command()
 def status(run: RunName, allow_partial: AllowPartial = False, storage: Storage = None) -> None:
     """Say how far a run is, what failed and why, and its frontier so far."""
-    from sweeper import reading
     from sweeper.runs import find_run
+    from sweeper.stored import reading
 
     with naming_damage(allow_partial) as damaged:
         print(reading.status(find_run(run, storage), damaged=damaged))

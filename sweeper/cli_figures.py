@@ -35,8 +35,8 @@ def frontier(
     storage: Storage = None,
 ) -> None:
     """Write the frontier of one or several runs as CSV, Parquet, PDF, PNG and SVG; print it."""
-    from sweeper import reading
     from sweeper.runs import find_run
+    from sweeper.stored import reading
 
     found = [find_run(name, storage) for name in runs]
     with naming_damage(allow_partial) as damaged:
@@ -81,7 +81,7 @@ def compare(
     ] = False,
 ) -> None:
     """Say which of two arms fits better at equal mutual information, by how much, how sure."""
-    from sweeper import comparing
+    from sweeper.stored import comparing
 
     with naming_damage(allow_partial) as damaged:
         print(
@@ -115,8 +115,8 @@ def report(
     ] = False,
 ) -> None:
     """Write one self-contained, interactive HTML page about one or several runs."""
-    from sweeper import reporting
     from sweeper.runs import find_run
+    from sweeper.stored import reporting
 
     found = [find_run(name, storage) for name in runs]
     with naming_damage(allow_partial) as damaged:
@@ -149,8 +149,8 @@ def knobs(
     storage: Storage = None,
 ) -> None:
     """Say which swept knob moved NLL and MI, and where trials collapsed, and draw it."""
-    from sweeper import knobs as mattering
     from sweeper.runs import find_run
+    from sweeper.stored import knobs as mattering
 
     found = [find_run(name, storage) for name in runs]
     with naming_damage(allow_partial) as damaged:
@@ -183,8 +183,8 @@ def paper(
     storage: Storage = None,
 ) -> None:
     """Set stored runs beside a paper: its table, and whether its claims hold."""
-    from sweeper import papers
     from sweeper.runs import find_run
+    from sweeper.stored import papers
 
     if name is None:
         print(papers.listing())

@@ -57,8 +57,8 @@ def merge(
 
     It is there to be read; to go on, extend one of the runs and merge them again.
     """
-    from sweeper import merging
     from sweeper.runs import find_run, runs_root
+    from sweeper.stored import merging
 
     target = runs_root(storage) / output if len(output.parts) == 1 else output
     found = [find_run(name, storage) for name in runs]
@@ -81,8 +81,8 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write a run's rows as one CSV or Parquet file, or its trials as Optuna studies."""
-    from sweeper import exporting
     from sweeper.runs import find_run
+    from sweeper.stored import exporting
 
     found = find_run(run, storage)
     with naming_damage(allow_partial) as damaged:

@@ -29,7 +29,7 @@ from sweeper.progress import progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
-from sweeper.stored import unit_of, writable
+from sweeper.stored.choices import unit_of, writable
 from sweeper.sweeping import DONE, interrupted
 from trainables.trial import TrialConfig, config_hash, trial_id
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper import experiment as experiments
-from sweeper import reading
 from sweeper.corpora import data_checksums
 from sweeper.driver import drive, fitting_trials
 from sweeper.errors import SweeperError
@@ -16,6 +15,7 @@ from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory, runs_root
 from sweeper.search import Sweep
+from sweeper.stored import reading
 
 DONE, TRIALS_FAILED, INTERRUPTED = 0, 1, 130  # exit codes
 

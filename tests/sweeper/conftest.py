@@ -1,4 +1,6 @@
 import itertools
+import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeper import cli
 from sweeper.corpora import data_checksums
 from sweeper.experiment import Experiment, load
 from sweeper.results import ResultStore
@@ -106,3 +109,59 @@ def train_run(tmp_path: Path) -> TrainRun:
         return directory
 
     return train
+
+
+FIGURES = {"tokens": 1.0, "nll_se": 0.01, "mi_se": 0.01, "ess": 50.0}
+
+
+class Answer:
+    """What a command line led to."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def is_one_error(self) -> str:
+        """Check that it is a mistake told in one line, and give that."""
+        assert (self.code, self.out) == (2, "")
+        assert re.fullmatch(r"error: [^\n]+\n", self.err), self.err
+        return self.err.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.fixture
+def sweeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """Runs a command line in an empty directory, without any data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path / "no-data"))
+
+    def command(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["sweeper", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        code = end.value.code or 0
+        assert isinstance(code, int)
+        return Answer(code, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def trained(
+    experiment: MakeExperiment, ended: MakeRows, tmp_path: Path
+) -> Callable[..., RunDirectory]:
+    """Stores a run of three trials of which some have ended, by status."""
+
+    def store(*statuses: str, name: str = "tiny") -> RunDirectory:
+        tiny = experiment(name=name)
+        run = RunDirectory(tmp_path / "runs" / name)
+        run.create(tiny.to_yaml())
+        store = ResultStore(run.results)
+        sweep = Sweep(tiny, run.journal, store, {name: "5a"})
+        for status in statuses:
+            task = sweep.next()
+            assert task is not None
+            sweep.finish(task, ended(tiny, task, status, **FIGURES))
+        return run
+
+    return store

@@ -12,72 +12,17 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from sweeper import cli, reading
+from sweeper import cli
 from sweeper.experiment import Experiment, load
-from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
-from sweeper.search import Sweep
+from sweeper.stored import reading
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
 WriteExperiment = Callable[..., Path]
-FIGURES = {"tokens": 1.0, "nll_se": 0.01, "mi_se": 0.01, "ess": 50.0}
 
 
-class Answer:
-    """What a command line led to."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def is_one_error(self) -> str:
-        """Check that it is a mistake told in one line, and give that."""
-        assert (self.code, self.out) == (2, "")
-        assert re.fullmatch(r"error: [^\n]+\n", self.err), self.err
-        return self.err.removeprefix("error: ").rstrip("\n")
-
-
-SweeperCommand = Callable[..., Answer]
-
-
-@pytest.fixture
-def sweeper(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> SweeperCommand:
-    """Runs a command line in an empty directory, without any data."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path / "no-data"))
-
-    def command(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["sweeper", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        code = end.value.code or 0
-        assert isinstance(code, int)
-        return Answer(code, *capsys.readouterr())
-
-    return command
-
-
-@pytest.fixture
-def trained(
-    experiment: MakeExperiment, ended: MakeRows, tmp_path: Path
-) -> Callable[..., RunDirectory]:
-    """Stores a run of three trials of which some have ended, by status."""
-
-    def store(*statuses: str, name: str = "tiny") -> RunDirectory:
-        tiny = experiment(name=name)
-        run = RunDirectory(tmp_path / "runs" / name)
-        run.create(tiny.to_yaml())
-        store = ResultStore(run.results)
-        sweep = Sweep(tiny, run.journal, store, {name: "5a"})
-        for status in statuses:
-            task = sweep.next()
-            assert task is not None
-            sweep.finish(task, ended(tiny, task, status, **FIGURES))
-        return run
-
-    return store
+SweeperCommand = Callable[..., Any]
 
 
 def commands(group: TyperGroup, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -288,84 +233,6 @@ def test_runs_are_listed_from_where_they_are_stored(
     assert sweeper("list", "runs", "--storage", "elsewhere").out == "runs:\n  none\n"
 
 
-def test_status_is_for_a_name_or_a_directory(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
-) -> None:
-    run = trained("done", "failed")
-    answer = sweeper("status", "tiny")
-
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.startswith("runs/tiny: stopped; 2 of 3 trials have ended, ")
-    assert "failed: as the test wants it" in answer.out
-    assert sweeper("status", str(run.path)).out.startswith(f"{run.path}: stopped; 2 of 3")
-    assert sweeper("status", "tiny", "--storage", str(run.path.parent)).code == 0
-    assert "did you mean 'tiny'?" in sweeper("status", "tony").is_one_error()
-
-
-def test_a_frontier_is_written_where_it_is_asked_for(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
-) -> None:
-    trained("done", "done", "done")
-    trained("done", name="other")
-
-    answer = sweeper("frontier", "tiny")
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines()[-1] == "runs/tiny/frontier/frontier.svg"
-    assert "name it by --output" in sweeper("frontier", "tiny", "other").is_one_error()
-    both = ("frontier", "tiny", "other", "--output", "both")
-    assert "2 experiments (tiny, other)" in sweeper(*both).is_one_error()
-    assert sweeper(*both, "--force").code == 0
-    assert (tmp_path / "both/frontier.png").stat().st_size > 0
-    assert "nats per token" in sweeper("frontier", "tiny", "--per", "token").out
-    assert "got 'word'" in sweeper("frontier", "tiny", "--per", "word").is_one_error()
-    assert (
-        "cannot write tiny.yaml"
-        in sweeper("frontier", "tiny", "--output", "tiny.yaml").is_one_error()
-    )
-
-
-def test_a_frontier_has_views_styles_and_bands(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
-) -> None:
-    trained("done", "done", "done")
-    here = ("frontier", "tiny", "--output", "here")
-
-    for options, picture in (
-        (["--view", "rate-distortion"], "rate_distortion.svg"),
-        (["--style", "paper"], "frontier_paper.svg"),
-    ):
-        answer = sweeper(*here, *options)
-        assert (answer.code, answer.err) == (0, "")
-        assert answer.out.splitlines()[-1] == f"here/{picture}"
-    assert "evaluation.every" in sweeper(*here, "--view", "training").is_one_error()
-    assert "no arm has two" in sweeper(*here, "--band", "seeds").is_one_error()
-    assert "did you mean seeds?" in sweeper(*here, "--band", "seed").is_one_error()
-
-
-def test_a_report_is_written_where_it_is_asked_for(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
-) -> None:
-    trained("done", "failed")
-    trained("done", name="other")
-
-    answer = sweeper("report", "tiny")
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.startswith("runs/tiny/frontier/report.html: ")
-    assert "name it by --output" in sweeper("report", "tiny", "other").is_one_error()
-    assert sweeper("report", "tiny", "other", "--output", "x.html", "--force").code == 0
-    assert (tmp_path / "x.html").stat().st_size > 0
-    assert "with --force" in sweeper("report", "tiny", "other", "--output", "y").is_one_error()
-    assert "got 'word'" in sweeper("report", "tiny", "--per", "word").is_one_error()
-
-
-def test_a_run_without_rows_has_no_frontier(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
-) -> None:
-    trained()
-
-    assert "no trial has ended yet" in sweeper("frontier", "tiny").is_one_error()
-
-
 def test_a_run_of_another_experiment_is_refused_with_the_difference(
     sweeper: SweeperCommand, experiment_file: WriteExperiment
 ) -> None:
@@ -408,116 +275,6 @@ def test_a_damaged_run_is_one_line(
 
     assert "experiment.yaml is damaged" in sweeper("status", "tiny").is_one_error()
     assert sweeper("resume", "tiny").code == 2
-
-
-READERS = [
-    *("status tiny", "frontier tiny", "report tiny"),
-    *("export tiny --to csv", "export tiny --to optuna"),
-]
-
-
-@pytest.mark.parametrize("line", READERS)
-def test_damaged_parts_are_named_and_the_rest_is_read(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], line: str
-) -> None:
-    first, second, _ = sorted(trained("done", "done", "done").results.iterdir())
-    whole = sweeper(*line.split())
-    assert (whole.code, whole.err) == (0, "")
-    first.write_bytes(b"PAR1")
-    second.write_bytes(b"")
-
-    strict = sweeper(*line.split())
-    assert strict.code == 1
-    assert strict.out
-    errors = strict.err.splitlines()
-    assert [error.split(" cannot be read")[0] for error in errors] == [
-        f"error: runs/tiny/results/{first.name}",
-        f"error: runs/tiny/results/{second.name}",
-    ]
-    lenient = sweeper(*line.split(), "--allow-partial")
-    assert (lenient.code, lenient.out) == (0, strict.out)
-    assert lenient.err == strict.err.replace("error: ", "warning: ")
-
-
-@pytest.mark.parametrize("line", ["compare tiny other --output both", "knobs tiny", "paper melis"])
-def test_figures_of_damaged_runs_name_what_they_lack(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory], line: str
-) -> None:
-    part = min(trained("done", "done", "done").results.iterdir())
-    trained("done", "done", "done", name="other")
-    part.write_bytes(b"")
-
-    strict = sweeper(*line.split())
-    assert strict.code == 1
-    assert strict.out
-    assert strict.err.startswith(f"error: runs/tiny/results/{part.name} cannot be read")
-    assert sweeper(*line.split(), "--allow-partial").code == 0
-
-
-def test_damaged_parts_are_named_where_nothing_else_is_there(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
-) -> None:
-    [part] = trained("done").results.iterdir()
-    part.write_bytes(b"")
-    answer = sweeper("frontier", "tiny", "--allow-partial")
-
-    assert answer.code == 2
-    warning, error = answer.err.splitlines()
-    assert warning.startswith(f"warning: runs/tiny/results/{part.name} cannot be read")
-    assert error.startswith("error: ")
-    assert "no trial has ended yet" in error
-
-
-def test_a_damaged_part_keeps_a_sweep_from_going_on(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
-) -> None:
-    run = trained("done", "done", "done")
-    min(run.results.iterdir()).write_bytes(b"")
-    before = run.experiment_file.read_text()
-
-    for line in ("resume tiny", "run tiny.yaml", "extend tiny --trials 1"):
-        assert "cannot be read" in sweeper(*line.split()).is_one_error()
-    assert run.experiment_file.read_text() == before
-
-
-def test_a_union_of_damaged_runs_is_only_made_where_that_is_allowed(
-    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
-) -> None:
-    part = min(trained("done", "done").results.iterdir())
-    trained("done", "done", "done", name="other")
-    part.write_bytes(b"")
-    line = ["merge", "tiny", "other", "--output", "both"]
-
-    assert f"{part.name} cannot be read" in sweeper(*line).is_one_error()
-    assert not Path("runs/both").exists()
-    answer = sweeper(*line, "--allow-partial")
-    assert (answer.code, answer.err.count("warning: ")) == (0, 1)
-    assert Path("runs/both").is_dir()
-
-
-def test_the_verbs_for_points_and_runs_work_from_the_command_line(
-    sweeper: SweeperCommand, train_run: Callable[..., RunDirectory], experiment: MakeExperiment
-) -> None:
-    run = train_run(experiment())
-    train_run(experiment(name="other", search={"sampler": {"seed": 1}}))
-    trial = min(ResultStore(run.results).finished())
-
-    answer = sweeper("rerun", trial[:8], "--run", "tiny")
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.endswith("it agrees to the bit\n")
-    assert sweeper("merge", "tiny", "other", "--output", "both").code == 0
-    assert "both   6 trials, merged from tiny, other; A small one" in sweeper("list", "runs").out
-    assert sweeper("merge", "tiny", "other", "--output", "elsewhere/both").code == 0
-    assert sweeper("status", "elsewhere/both").out.startswith("elsewhere/both: merged; 6 of 6")
-    assert "cannot be trained further" in sweeper("resume", "both").is_one_error()
-    assert (
-        "runs/both exists" in sweeper("merge", "tiny", "other", "--output", "both").is_one_error()
-    )
-    answer = sweeper(
-        "export", "both", "--to", "parquet", "--final-only", "--output", "all.parquet"
-    )
-    assert answer.out.startswith("all.parquet: 6 rows, ")
-    assert "did you mean 'csv'?" in sweeper("export", "both", "--to", "cvs").is_one_error()
 
 
 def test_data_commands_tell_where_data_is_and_what_lacks(

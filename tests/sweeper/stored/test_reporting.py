@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from sweeper import reporting
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
+from sweeper.stored import reporting
 from trainables.trial import config_hash, trial_id
 
 MakeExperiment = Callable[..., Experiment]

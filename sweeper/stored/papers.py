@@ -13,12 +13,12 @@ from analysis.papers import PAPERS
 from analysis.papers.paper import Paper, best_figures
 from analysis.plots.files import write_all, writers
 from analysis.tables import to_text
-from sweeper.answers import Group, answer_all, claim_lines, claim_rows, group_runs
 from sweeper.errors import SweeperError
 from sweeper.located import unknown
-from sweeper.protocols import Recognised, recognise, recognise_all
 from sweeper.runs import RunDirectory, runs_root
-from sweeper.stored import writable
+from sweeper.stored.answers import Group, answer_all, claim_lines, claim_rows, group_runs
+from sweeper.stored.choices import writable
+from sweeper.stored.protocols import Recognised, recognise, recognise_all
 
 
 def listing() -> str:
@@ -40,7 +40,7 @@ def describe(
 
     `runs` are by default all in the storage that are of an experiment the paper needs. With
     `output`, `table.csv` and `claims.csv` are written there. `damaged` is as for
-    `sweeper.reading.frontier`. Raises `SweeperError` for an unknown
+    `sweeper.stored.reading.frontier`. Raises `SweeperError` for an unknown
     paper, for named runs that are damaged or of no such experiment, and where `output` cannot be
     written.
     """

@@ -49,7 +49,7 @@ def export(
             version = {VERSION_KEY: str(SCHEMA_VERSION)}
             pyarrow.parquet.write_table(table.replace_schema_metadata(version), partial)
         else:
-            from sweeper import studies
+            from sweeper.stored import studies
 
             n_trials = studies.write(run, table, partial)
             told = ", ".join(f"{arm} with {n} trials" for arm, n in n_trials.items())

@@ -15,11 +15,11 @@ from optuna.trial import TrialState
 from search_spaces.distributions import Categorical, Float, Int
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
-from sweeper.exporting import export
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Sweep
-from sweeper.studies import _chosen
+from sweeper.stored.exporting import export
+from sweeper.stored.studies import _chosen
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]

@@ -11,9 +11,9 @@ from pyarrow import csv
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
-from sweeper.exporting import export
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
+from sweeper.stored.exporting import export
 
 MakeExperiment = Callable[..., Experiment]
 TrainRun = Callable[..., RunDirectory]

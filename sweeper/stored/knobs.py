@@ -21,10 +21,10 @@ from analysis.plots.files import write_all, writers
 from analysis.plots.knobs import knobs_figure, numeric_knobs, on_log_scale
 from analysis.tables import to_text
 from sweeper.errors import SweeperError
-from sweeper.protocols import stored_document
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory
-from sweeper.stored import refuse_mixed, unit_of, writable
+from sweeper.stored.choices import refuse_mixed, unit_of, writable
+from sweeper.stored.protocols import stored_document
 
 NEEDS = "importances need scikit-learn, which is not installed; pip install 'sweeper[analysis]'"
 
@@ -41,7 +41,7 @@ def describe(
 
     `knobs.csv`, `collapsed.csv` and the picture `knobs` are written to `output`, by default
     where the run's frontier lies. `collapsed_below` is an MI in the unit of the picture.
-    `damaged` is as for `sweeper.reading.frontier`. Raises
+    `damaged` is as for `sweeper.stored.reading.frontier`. Raises
     `SweeperError` where no trial is done or nothing was swept, where runs are of several
     experiments and not `force`, where several runs have no `output`, and where that cannot be
     written.

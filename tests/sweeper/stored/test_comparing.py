@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeper.comparing import comparison
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
+from sweeper.stored.comparing import comparison
 
 StoreRun = Callable[..., RunDirectory]
 WRITTEN = [
@@ -27,7 +27,7 @@ WRITTEN = [
 def store_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreRun:
     """Stores a run with arms of `(nll, mi)` pairs, none for a failed trial; keywords override."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweeper.comparing.N_REPLICATES", 200)
+    monkeypatch.setattr("sweeper.stored.comparing.N_REPLICATES", 200)
 
     def store(name: str, arms: dict[str, list], sampler: str = "random", **columns: Any):
         run = RunDirectory(Path("runs") / name)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeper import knobs
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
+from sweeper.stored import knobs
 from trainables.trial import config_hash, trial_id
 
 StoreRun = Callable[..., RunDirectory]

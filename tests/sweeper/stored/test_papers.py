@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeper import papers, protocols
 from sweeper.errors import SweeperError
 from sweeper.experiment import load
-from sweeper.protocols import recognise
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
+from sweeper.stored import papers, protocols
+from sweeper.stored.protocols import recognise
 
 STORAGE = Path("runs")
 VALIDATION = ("trial.evaluation.split=validation",)

@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeper import listing, reading, sweeping
+from sweeper import listing, sweeping
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
-from sweeper.merging import merge
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
+from sweeper.stored import reading
+from sweeper.stored.merging import merge
 from trainables.trial import config_hash, trial_id
 
 MakeExperiment = Callable[..., Experiment]
@@ -186,7 +187,7 @@ def test_figures_that_differ_by_rounding_or_are_new_are_the_same(store: Store) -
 
 
 def test_many_conflicts_are_cut_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeper.merging.SHOWN", 1)
+    monkeypatch.setattr("sweeper.stored.merging.SHOWN", 1)
     first = store("first", 0.01, 0.02, 0.03, figures={"mi": 1.0})
     second = store("second", 0.01, 0.02, 0.03, figures={"mi": 1.5})
 

@@ -11,8 +11,8 @@ from analysis.claims import UNDECIDED, Arm
 from analysis.frontier import Unit, frontier_points
 from analysis.papers.paper import Answer, Claim, Paper, answer
 from analysis.replicates import LEVEL, N_REPLICATES
-from sweeper.protocols import Protocol, Recognised
-from sweeper.stored import unit_of
+from sweeper.stored.choices import unit_of
+from sweeper.stored.protocols import Protocol, Recognised
 
 
 class Group(NamedTuple):

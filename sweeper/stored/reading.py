@@ -19,7 +19,7 @@ from analysis.training import has_several_steps, training_curves
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore, read_runs
 from sweeper.runs import RunDirectory
-from sweeper.stored import UNITS, check_choice, refuse_mixed, unit_of, writable
+from sweeper.stored.choices import UNITS, check_choice, refuse_mixed, unit_of, writable
 
 SHOWN_REASONS = 10
 

@@ -1,6 +1,6 @@
 """The report on stored runs: one HTML page that needs nothing else.
 
-Needs neither torch nor Ray, as `sweeper.reading`.
+Needs neither torch nor Ray, as `sweeper.stored.reading`.
 """
 
 import shlex
@@ -15,7 +15,7 @@ from analysis.report import report_page
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory, runs_root, write_atomically
-from sweeper.stored import refuse_mixed, unit_of, writable
+from sweeper.stored.choices import refuse_mixed, unit_of, writable
 
 REPORT = "report.html"
 

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeper import reading
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
+from sweeper.stored import reading
 from trainables.trial import config_hash, trial_id
 
 MakeExperiment = Callable[..., Experiment]

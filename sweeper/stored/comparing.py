@@ -33,7 +33,7 @@ from sweeper.errors import SweeperError
 from sweeper.located import nearest
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory, find_run
-from sweeper.stored import unit_of, writable
+from sweeper.stored.choices import unit_of, writable
 
 _NEEDED = (
     *pareto.COLUMNS,
@@ -66,7 +66,7 @@ def comparison(
 
     `names` are two of a run with a single arm or `RUN:ARM`, or one run with two arms. `per` is
     "observation" or "token", by default token where observations have several.
-    `damaged` is as for `sweeper.reading.frontier`. Raises
+    `damaged` is as for `sweeper.stored.reading.frontier`. Raises
     `SweeperError` for sides that cannot be found or do not compare, and where the result cannot
     be written.
     """
