@@ -39,7 +39,6 @@ def test_a_surface_is_a_staircase_that_ends_where_the_level_does() -> None:
     assert attained(both, [0.0, 1.0, 1.5, 2.0, 2.001]).tolist() == [2, 2, 3, 3, math.inf]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(small, small, st.integers(0, 4)), min_size=1, max_size=12))
 def test_surfaces_count_the_sets_that_attain(points: list[tuple[float, float, int]]) -> None:
     nll, mi, sets = map(np.array, zip(*points, strict=True))
@@ -112,7 +111,7 @@ def test_points_that_no_draw_brings_near_change_no_surface(rows) -> None:
     pd.testing.assert_frame_equal(error_attainment(near), error_attainment(more))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(4)))
 def test_the_order_of_points_does_not_change_the_surface(order: list[int]) -> None:
     points = pd.DataFrame(

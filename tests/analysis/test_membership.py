@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from analysis.frontier import frontier_points
 from analysis.membership import (
@@ -65,7 +65,6 @@ def test_each_draw_has_the_pareto_set_of_the_naive_definition(values: np.ndarray
     assert is_nondominated(nll, mi).tolist() == expected
 
 
-@settings(deadline=None)
 @given(noisy())
 def test_points_that_are_skipped_are_dominated_in_every_draw_and_change_no_other(
     points: Estimates,
@@ -86,7 +85,6 @@ def test_skipping_leaves_few_of_many_points() -> None:
     assert may_be_on_frontier(Estimates(nll, mi, error, error, 0 * error)).sum() < 50
 
 
-@settings(deadline=None)
 @given(noisy(), st.randoms(use_true_random=False))
 def test_the_order_of_points_does_not_matter(points: Estimates, random: Any) -> None:
     assume(len(np.unique(points, axis=1).T) == len(points.nll))  # equal ones may swap their luck

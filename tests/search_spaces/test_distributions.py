@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -202,7 +202,6 @@ distributions = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(distributions, st.integers(0, 2**31))
 def test_what_optuna_samples_lies_within(parameter: Float | Int | Categorical, seed: int) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
@@ -212,13 +211,11 @@ def test_what_optuna_samples_lies_within(parameter: Float | Int | Categorical, s
     assert parameter.contains(value)
 
 
-@settings(deadline=None)
 @given(distributions)
 def test_it_contains_its_ends(parameter: Float | Int | Categorical) -> None:
     assert all(parameter.contains(end) for end in parameter.ends)
 
 
-@settings(deadline=None)
 @given(distributions)
 def test_its_plain_form_reads_back(parameter: Float | Int | Categorical) -> None:
     assert ADAPTER.validate_python(parameter.model_dump(mode="json")) == parameter

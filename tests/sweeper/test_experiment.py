@@ -229,7 +229,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(documents())
 def test_what_is_written_loads_as_an_equal_experiment(document: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

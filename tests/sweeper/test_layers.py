@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,13 +66,11 @@ trees = st.recursive(
 documents = st.dictionaries(st.sampled_from("abc"), trees, max_size=3)
 
 
-@hypothesis.settings(deadline=None)
 @given(documents, documents)
 def test_merging_is_a_merge_patch(base: Any, patch: Any) -> None:
     assert apply(base, patch) == rfc_7386(rfc_7386({}, base), patch)
 
 
-@hypothesis.settings(deadline=None)
 @given(documents, documents, documents)
 def test_keeping_nulls_until_the_last_layer_changes_nothing(a: Any, b: Any, c: Any) -> None:
     one, two, three = (Node.of(value, FILE) for value in (a, b, c))
@@ -84,7 +81,6 @@ def test_keeping_nulls_until_the_last_layer_changes_nothing(a: Any, b: Any, c: A
     assert late.plain() == soon.plain() == rfc_7386(rfc_7386(rfc_7386({}, a), b), c)
 
 
-@hypothesis.settings(deadline=None)
 @given(documents)
 def test_merging_is_idempotent_and_has_a_neutral_patch(a: Any) -> None:
     node = Node.of(a, FILE)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.located import Node, Place, Problem, Problems, describe, nearest, unknown
@@ -16,7 +16,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(values)
 def test_plain_values_survive_being_located(plain: Any) -> None:
     assert Node.of(plain, HERE).plain() == plain

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.errors import SweeperError
@@ -226,14 +226,12 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(values)
 def test_what_is_written_reads_back_in_yaml_1_1_and_1_2(plain: Any) -> None:
     assert value(dump(plain)) == plain
     assert yaml.safe_load(dump(plain)) == plain
 
 
-@settings(deadline=None)
 @given(values)
 def test_flow_is_one_line_that_reads_back(plain: Any) -> None:
     assert not re.search("[\n\r]", flow(plain))

@@ -90,7 +90,7 @@ def test_a_later_state_replaces_the_one_before_and_leaves_nothing_else(path: Pat
     assert list(path.parent.iterdir()) == [path]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_that_was_cut_short_is_as_good_as_none(
     written: bytes, path: Path, data: st.DataObject
@@ -101,7 +101,7 @@ def test_a_file_that_was_cut_short_is_as_good_as_none(
     assert checkpoint.restore(new, path).step == 0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_with_a_wrong_byte_is_as_good_as_none(
     written: bytes, path: Path, data: st.DataObject
