@@ -47,8 +47,9 @@ class TrainingRun:
         self._order = DataOrder(len(self.corpus.splits["train"]), config.training.batch_size, seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.model = config.model.create(self.corpus.vocabulary).to(self.device)
-            self.objective = config.objective.create().to(self.device)
+            self.model = config.model.create(self.corpus.vocabulary, self.corpus.shape)
+            self.objective = config.objective.create(self.model).to(self.device)
+            self.model.to(self.device)
             self._random = _random_state(self.device)
         self._parameters = [*self.model.parameters(), *self.objective.parameters()]
         self.optimizer = optimisation.create(config.training, self._parameters)

@@ -1,13 +1,15 @@
 """A model whose evidence, posterior and mutual information have closed forms."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal, kl_divergence
+from torch.distributions import Independent, Normal, kl_divergence
 
+from trainables.models.encoder import Encoder
 from trainables.models.latents import GaussianLatents
-from trainables.models.model import Model
+from trainables.models.model import Encoding, Model
 
 
 class LinearGaussian(Model):
@@ -28,10 +30,17 @@ class LinearGaussian(Model):
         variance = 1 / (1 + self.a**2 / self.s**2)
         return Normal(variance * self.a * (x - self.b) / self.s**2, variance.sqrt())
 
-    def posterior(self, x: Tensor) -> Distribution:
+    def encode(self, x: Tensor) -> Encoding:
         exact = self.exact_posterior(x)
-        scale = (exact.scale * self.stretch).expand_as(exact.loc)
-        return Independent(Normal(exact.loc + self.shift * exact.scale, scale), 1)
+        mean = exact.loc + self.shift * exact.scale
+        log_variance = 2 * (exact.scale * self.stretch).log().expand_as(mean)
+        return Encoding(x, torch.cat([mean, log_variance], dim=-1))
+
+    def new_encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        return iter(())
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return Normal(self.a * z + self.b, self.s).log_prob(x).sum(dim=-1)

@@ -15,16 +15,24 @@ PAD = -1  # fills a sentence up to the length of its batch; it never has a likel
 class Corpus(NamedTuple):
     """A data set in memory.
 
-    `splits` maps "train", "validation" and "test" to int64 observations: `[N]` for symbols,
-    `[N, T]` for sentences, which are padded on the right with `PAD`. Tokens lie in
-    `[0, vocabulary)`. `sha256` identifies the content. `nll_floor` is the entropy of the data
-    source in nats per observation, the lowest possible NLL, where it is known.
+    `splits` maps "train", "validation" and "test" to observations: int64 `[N]` for symbols and
+    `[N, T]` for sentences, which are padded on the right with `PAD`; uint8 `[N, H, W]` of zeros
+    and ones for images. Tokens and pixels lie in `[0, vocabulary)`. `sha256` identifies the
+    content. `nll_floor` is the entropy of the data source in nats per observation, the lowest
+    possible NLL, where it is known.
+
+    `grey`, uint8 `[N, H, W]`, holds the training images' grey values: 255 times the probability
+    of a one, drawn anew for every batch that is trained on. The "train" split is one such draw,
+    to evaluate on. `shape` is that of an image. `labels` map a split to int64 `[N]`.
     """
 
     splits: Mapping[str, Tensor]
     vocabulary: int
     sha256: str
     nll_floor: float | None = None
+    shape: tuple[int, ...] = ()
+    grey: Tensor | None = None
+    labels: Mapping[str, Tensor] | None = None
 
 
 class RemoteFile(NamedTuple):
@@ -44,7 +52,7 @@ class DataConfig(Config, ABC):
     what a person should know before fetching them.
     """
 
-    kind: ClassVar[str]  # "symbols" or "sentences"
+    kind: ClassVar[str]  # "symbols", "sentences" or "images"
     files: ClassVar[tuple[RemoteFile, ...]] = ()
     licence: ClassVar[str] = ""
 

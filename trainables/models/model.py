@@ -1,13 +1,23 @@
 """What every latent-variable model offers, and what its configuration says."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import ClassVar, NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from trainables.config import Config
+from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
+
+
+class Encoding(NamedTuple):
+    """The parameters of q(z|x), and the encoder's early features on the way to them."""
+
+    early: Tensor
+    parameters: Float[Tensor, "batch parameters"]
 
 
 class Model(nn.Module, ABC):
@@ -18,8 +28,8 @@ class Model(nn.Module, ABC):
         self.latents = latents
 
     @abstractmethod
-    def posterior(self, x: Tensor) -> Distribution:
-        """Give q(z|x): batch shape `[batch]`, event shape that of z."""
+    def encode(self, x: Tensor) -> Encoding:
+        """Give the parameters of q(z|x) and the early features that they come from."""
 
     @abstractmethod
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
@@ -28,9 +38,47 @@ class Model(nn.Module, ABC):
         z `[K, 1, *latent]` stands for the same z at every observation.
         """
 
+    @abstractmethod
+    def new_encoder(self) -> Encoder:
+        """Build another encoder of the same kind, with parameters of its own."""
+
+    @abstractmethod
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the parameters of q(z|x); all others are those of p(x|z)."""
+
+    def posterior(self, x: Tensor) -> Distribution:
+        """Give q(z|x): batch shape `[batch]`, event shape that of z."""
+        return self.latents.posterior(self.encode(x).parameters)
+
     def prior(self) -> Distribution:
         """Give p(z): empty batch shape, event shape that of z."""
         return self.latents.prior(like=next(self.parameters()))
+
+
+class AmortisedModel(Model):
+    """A model whose encoder's features give the parameters of q(z|x) linearly."""
+
+    def __init__(
+        self, latents: Latents, new_encoder: Callable[[], Encoder], *, bias: bool = True
+    ) -> None:
+        super().__init__(latents)
+        self._new_encoder = new_encoder
+        self.encoder = new_encoder()
+        self.to_posterior = nn.Linear(self.encoder.width, latents.n_parameters, bias=bias)
+
+    def encode(self, x: Tensor) -> Encoding:
+        """Give the parameters of q(z|x) and the early features that they come from."""
+        early = self.encoder.early(x)
+        return Encoding(early, self.to_posterior(self.encoder.late(early, x)))
+
+    def new_encoder(self) -> Encoder:
+        """Build another encoder of the same kind, with parameters of its own."""
+        return self._new_encoder()
+
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the parameters of q(z|x)."""
+        yield from self.encoder.parameters()
+        yield from self.to_posterior.parameters()
 
 
 class ModelConfig(Config, ABC):
@@ -40,9 +88,16 @@ class ModelConfig(Config, ABC):
     name: str
     latents: Latents
 
+    def create(self, vocabulary: int, shape: tuple[int, ...] = ()) -> Model:
+        """Build the model for a corpus, with parameters drawn from torch's global generator.
+
+        `vocabulary` and `shape` are those of `trainables.data.corpus.Corpus`.
+        """
+        return self.build(vocabulary, shape)
+
     @abstractmethod
-    def create(self, vocabulary: int) -> Model:
-        """Build the model, with parameters drawn from torch's global generator."""
+    def build(self, vocabulary: int, shape: tuple[int, ...]) -> Model:
+        """Build the model itself."""
 
 
 def flat(z: Tensor) -> Tensor:

@@ -1,19 +1,20 @@
 """The sentence model of Melis et al.: a bidirectional LSTM in, a conditioned LSTM out."""
 
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
-from torch.distributions import Distribution
 from torch.nn import functional
 
 from trainables.config import Config, Count
 from trainables.data.corpus import PAD
 from trainables.models.dropout import Dropout
+from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
 from trainables.models.lstm import BidirectionalLstm, Lstm
-from trainables.models.model import Model, ModelConfig
+from trainables.models.model import AmortisedModel, ModelConfig
 from trainables.models.vocabulary import VocabularySoftmax
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -45,12 +46,36 @@ class SentenceLstmConfig(ModelConfig):
     decoder_hidden: Count = 128
     dropout: DropoutConfig = DropoutConfig()
 
-    def create(self, vocabulary: int) -> "SentenceLstm":
+    def build(self, vocabulary: int, shape: tuple[int, ...]) -> "SentenceLstm":  # noqa: ARG002
         """Build the model for tokens in `[0, vocabulary)`."""
         return SentenceLstm(self, vocabulary)
 
 
-class SentenceLstm(Model):
+class SentenceEncoder(Encoder):
+    """The mean of a bidirectional LSTM's two last states; a critic may share the embeddings."""
+
+    def __init__(self, vocabulary: int, config: SentenceLstmConfig) -> None:
+        super().__init__()
+        rates = config.dropout if config.dropout.network == "both" else DropoutConfig()
+        self.width = config.encoder_hidden
+        self.embedding = nn.Embedding(vocabulary, config.embedding)
+        self.input_dropout = Dropout(rates.input)
+        self.lstm = BidirectionalLstm(
+            config.embedding, config.encoder_hidden, state_dropout=rates.state
+        )
+        self.output_dropout = Dropout(rates.output)
+
+    def early(self, x: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time embedding"]:
+        """Give the embeddings, some dropped."""
+        return self.input_dropout(self.embedding(x.clamp(min=0)), share_first_axis=False)
+
+    def late(self, early: Float[Tensor, "batch time embedding"], x: Tensor) -> Tensor:
+        """Give the features."""
+        state = self.lstm(early, (x != PAD).sum(dim=1))
+        return self.output_dropout(state, share_first_axis=False)
+
+
+class SentenceLstm(AmortisedModel):
     """q(z|x) from the mean of a bidirectional LSTM's two last states; p(x|z) token by token.
 
     The decoder reads the previous token's embedding and z at every step; the first step has a
@@ -58,18 +83,9 @@ class SentenceLstm(Model):
     """
 
     def __init__(self, config: SentenceLstmConfig, vocabulary: int) -> None:
-        super().__init__(config.latents)
+        super().__init__(config.latents, partial(SentenceEncoder, vocabulary, config))
         rates = config.dropout
-        encoder_rates = rates if rates.network == "both" else DropoutConfig()
         self.share_masks = rates.masks == "shared"
-
-        self.encoder_embedding = nn.Embedding(vocabulary, config.embedding)
-        self.encoder_input_dropout = Dropout(encoder_rates.input)
-        self.encoder = BidirectionalLstm(
-            config.embedding, config.encoder_hidden, state_dropout=encoder_rates.state
-        )
-        self.encoder_output_dropout = Dropout(encoder_rates.output)
-        self.to_posterior = nn.Linear(config.encoder_hidden, config.latents.n_parameters)
 
         self.start = vocabulary  # the row of the start symbol
         self.decoder_embedding = nn.Embedding(vocabulary + 1, config.embedding)
@@ -82,14 +98,6 @@ class SentenceLstm(Model):
         )
         self.output_dropout = Dropout(rates.output)
         self.softmax = VocabularySoftmax(config.decoder_hidden, vocabulary)
-
-    def posterior(self, x: Int[Tensor, "batch time"]) -> Distribution:
-        """Give q(z|x)."""
-        tokens = self.encoder_embedding(x.clamp(min=0))
-        tokens = self.encoder_input_dropout(tokens, share_first_axis=False)
-        state = self.encoder(tokens, (x != PAD).sum(dim=1))
-        state = self.encoder_output_dropout(state, share_first_axis=False)
-        return self.latents.posterior(self.to_posterior(state))
 
     def log_likelihood(
         self, x: Int[Tensor, "batch time"], z: Float[Tensor, "K rows *latent"]

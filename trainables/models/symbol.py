@@ -1,15 +1,16 @@
 """The symbol model of Melis et al.: an MLP each way between a symbol and its latents."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from trainables.config import Count
+from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
-from trainables.models.model import Model, ModelConfig
+from trainables.models.model import AmortisedModel, ModelConfig
 from trainables.models.vocabulary import VocabularySoftmax
 
 
@@ -28,28 +29,40 @@ class SymbolMlpConfig(ModelConfig):
     hidden: Count = 128
     join: Literal["sum", "concatenate"] = "concatenate"
 
-    def create(self, vocabulary: int) -> "SymbolMlp":
+    def build(self, vocabulary: int, shape: tuple[int, ...]) -> "SymbolMlp":  # noqa: ARG002
         """Build the model for symbols in `[0, vocabulary)`."""
         return SymbolMlp(self, vocabulary)
 
 
-class SymbolMlp(Model):
+class SymbolEncoder(Encoder):
+    """Two tanh layers from a symbol's embedding, which is what a critic may share."""
+
+    def __init__(self, vocabulary: int, embedding: int, hidden: int) -> None:
+        super().__init__()
+        self.width = hidden
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.layers = nn.Sequential(
+            nn.Linear(embedding, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()
+        )
+
+    def early(self, x: Int[Tensor, " batch"]) -> Float[Tensor, "batch embedding"]:
+        """Give the embeddings."""
+        return self.embedding(x)
+
+    def late(self, early: Float[Tensor, "batch embedding"], x: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the features."""
+        return self.layers(early)
+
+
+class SymbolMlp(AmortisedModel):
     """Two tanh layers from a symbol's embedding to q(z|x), and from z to a softmax over symbols.
 
     A decoder of categorical latents has their embeddings in place of its first layer.
     """
 
     def __init__(self, config: SymbolMlpConfig, vocabulary: int) -> None:
-        super().__init__(config.latents)
         embedding, hidden, latents = config.embedding, config.hidden, config.latents
-        self.encoder = nn.Sequential(
-            nn.Embedding(vocabulary, embedding),
-            nn.Linear(embedding, hidden),
-            nn.Tanh(),
-            nn.Linear(hidden, hidden),
-            nn.Tanh(),
-            nn.Linear(hidden, latents.n_parameters),
-        )
+        super().__init__(latents, partial(SymbolEncoder, vocabulary, embedding, hidden))
         first: list[nn.Module]
         if latents.kind == "gaussian":
             first, width = [nn.Flatten(2), nn.Linear(latents.width, hidden), nn.Tanh()], hidden
@@ -60,10 +73,6 @@ class SymbolMlp(Model):
             first, width = [read], read.width
         self.decoder = nn.Sequential(*first, nn.Linear(width, hidden), nn.Tanh())
         self.softmax = VocabularySoftmax(hidden, vocabulary)
-
-    def posterior(self, x: Int[Tensor, " batch"]) -> Distribution:
-        """Give q(z|x)."""
-        return self.latents.posterior(self.encoder(x))
 
     def log_likelihood(
         self, x: Int[Tensor, " batch"], z: Float[Tensor, "K rows *latent"]

@@ -6,12 +6,19 @@ from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
-from torch import nn
 
+from trainables.models import Model
 from trainables.objectives.micmco import Bound, Kl, Power, Renyi
-from trainables.objectives.objective import ObjectiveConfig, ObjectiveOutput
+from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
 
-__all__ = ["OBJECTIVES", "AnyObjective", "ObjectiveConfig", "ObjectiveOutput", "create"]
+__all__ = [
+    "OBJECTIVES",
+    "AnyObjective",
+    "Objective",
+    "ObjectiveConfig",
+    "ObjectiveOutput",
+    "create",
+]
 
 OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "bound": Bound,
@@ -26,10 +33,10 @@ else:
     AnyObjective = Annotated[reduce(or_, OBJECTIVES.values()), Field(discriminator="name")]
 
 
-def create(config: Mapping[str, Any]) -> nn.Module:
-    """Build the objective that a mapping such as an experiment file's `objective` describes.
+def create(config: Mapping[str, Any], model: Model | None = None) -> Objective:
+    """Build what a mapping such as an experiment file's `objective` describes, for a model.
 
     Raises `pydantic.ValidationError` where the mapping is wrong.
     """
     parsed: ObjectiveConfig = TypeAdapter(AnyObjective).validate_python(config)
-    return parsed.create()
+    return parsed.create(model)

@@ -15,11 +15,12 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field, PositiveFloat, field_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.config import Config, Count
 from trainables.estimators import ESTIMATORS, Draw, Estimate, EstimatorName, LatentVariableModel
-from trainables.objectives.objective import ObjectiveConfig, ObjectiveOutput
+from trainables.models import Model
+from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
 
 BASELINE_DECAY = 0.99
 AT_THE_LIMIT = 1e-7  # |alpha - 1| where the KL form is as exact as the Rényi one in float64
@@ -116,7 +117,7 @@ class _Micmco(ObjectiveConfig):
     def terms(self) -> dict[Moment, float]:
         """Write O as a weighted sum of moments."""
 
-    def create(self) -> "Micmco":
+    def create(self, model: Model | None = None) -> "Micmco":  # noqa: ARG002
         """Build the objective."""
         return Micmco(self)
 
@@ -208,7 +209,7 @@ def _sum(*terms: tuple[Moment, float]) -> dict[Moment, float]:
     return total
 
 
-class Micmco(nn.Module):
+class Micmco(Objective):
     """A weighted sum of moments of one draw, and the running means its baselines need."""
 
     def __init__(self, config: _Micmco) -> None:

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from trainables.config import Config
+from trainables.models import Model
 
 
 class ObjectiveOutput(NamedTuple):
@@ -20,9 +21,27 @@ class ObjectiveOutput(NamedTuple):
     metrics: Mapping[str, Tensor]
 
 
-class ObjectiveConfig(Config, ABC):
-    """The base of an objective's configuration."""
+class Objective(nn.Module, ABC):
+    """A training objective. What it learns or remembers is module state."""
 
+    def begin_step(self, step: int, steps_per_epoch: int) -> None:
+        """Take note that training step `step`, from 0, begins; schedules follow it.
+
+        One step may call the objective several times.
+        """
+
+    @abstractmethod
+    def forward(self, model: Model, x: Tensor) -> ObjectiveOutput:
+        """Evaluate the objective on a batch of observations."""
+
+
+class ObjectiveConfig(Config, ABC):
+    """The base of an objective's configuration.
+
+    `least_batch` is the smallest batch that means anything to it.
+    """
+
+    least_batch: ClassVar[int] = 1
     name: str
 
     @abstractmethod
@@ -30,8 +49,8 @@ class ObjectiveConfig(Config, ABC):
         """Say why this objective cannot train latents of a kind, if so, and what can."""
 
     @abstractmethod
-    def create(self) -> nn.Module:
-        """Build the objective: `objective(model, x) -> ObjectiveOutput`.
+    def create(self, model: Model | None = None) -> Objective:
+        """Build the objective for a model, which some objectives take networks after.
 
-        What it learns or remembers is module state.
+        What it learns is drawn from torch's global generator.
         """

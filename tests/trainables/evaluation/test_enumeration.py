@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor
 from trainables.data.corpus import PAD
 from trainables.evaluation import enumeration
 from trainables.evaluation.enumeration import can_enumerate, score_exactly
+from trainables.models.encoder import Encoder
 from trainables.models.latents import CategoricalLatents, GaussianLatents
-from trainables.models.model import Model
+from trainables.models.model import Encoding, Model
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
 
@@ -89,8 +91,14 @@ class Far(Model):
             torch.tensor([-9_000.0, -5_000.0, -5_001.0, -6_000.0], dtype=torch.float64)
         )
 
-    def posterior(self, x: Tensor) -> torch.distributions.Distribution:
-        return self.prior().expand((len(x),))
+    def encode(self, x: Tensor) -> Encoding:
+        return Encoding(x, self.table.new_zeros(len(x), 4))
+
+    def new_encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    def inference_parameters(self) -> Iterator[torch.nn.Parameter]:
+        return iter(())
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return (z[..., 0, :] * self.table).sum(dim=-1).expand(-1, len(x))

@@ -75,13 +75,13 @@ def test_the_posterior_equals_one_written_out(latents: Any) -> None:
         tokens = [token for token in sentence if token != PAD]
         state = 0
         for direction, order in (("forwards", tokens), ("backwards", tokens[::-1])):
-            prefix = f"encoder.{direction}."
+            prefix = f"encoder.lstm.{direction}."
             weights = {
                 name.removeprefix(prefix): part
                 for name, part in parts.items()
                 if name.startswith(prefix)
             }
-            state = state + unrolled(parts["encoder_embedding.weight"][order], weights)[-1] / 2
+            state = state + unrolled(parts["encoder.embedding.weight"][order], weights)[-1] / 2
         ends.append(state)
     given = torch.stack(ends) @ parts["to_posterior.weight"].T + parts["to_posterior.bias"]
     z = some_z(model)
@@ -260,13 +260,13 @@ def test_each_rate_drops_in_its_place_alone(place: str) -> None:
     model = make(network="both", **{place: 0.5}).train()
 
     rates = {
-        "input": [model.input_dropout.rate, model.encoder_input_dropout.rate],
+        "input": [model.input_dropout.rate, model.encoder.input_dropout.rate],
         "state": [
             model.decoder.state_dropout.rate,
-            model.encoder.forwards.state_dropout.rate,
-            model.encoder.backwards.state_dropout.rate,
+            model.encoder.lstm.forwards.state_dropout.rate,
+            model.encoder.lstm.backwards.state_dropout.rate,
         ],
-        "output": [model.output_dropout.rate, model.encoder_output_dropout.rate],
+        "output": [model.output_dropout.rate, model.encoder.output_dropout.rate],
     }
 
     for name, found in rates.items():
@@ -307,8 +307,8 @@ def test_the_sizes_are_the_published_ones_by_default() -> None:
         name: tuple(parameter.shape) for name, parameter in config.create(50).named_parameters()
     }
 
-    assert shapes["encoder_embedding.weight"] == (50, 128)
-    assert shapes["encoder.forwards.recurrent.weight"] == (512, 128)
+    assert shapes["encoder.embedding.weight"] == (50, 128)
+    assert shapes["encoder.lstm.forwards.recurrent.weight"] == (512, 128)
     assert shapes["to_posterior.weight"] == (80, 128)
     assert shapes["decoder_embedding.weight"] == (51, 128)
     assert shapes["decoder.recurrent.weight"] == (512, 128)

@@ -65,12 +65,14 @@ def test_the_posterior_is_an_embedding_two_tanh_layers_and_an_affine_one(
     settings: dict[str, Any],
 ) -> None:
     model = make(**settings)
-    parts = dict(model.encoder.named_parameters())
+    parts = dict(model.named_parameters())
 
-    state = parts["0.weight"][X]
-    for layer in ("1", "3"):
+    state = parts["encoder.embedding.weight"][X]
+    for layer in ("encoder.layers.0", "encoder.layers.2"):
         state = (state @ parts[f"{layer}.weight"].T + parts[f"{layer}.bias"]).tanh()
-    expected = model.latents.posterior(state @ parts["5.weight"].T + parts["5.bias"])
+    expected = model.latents.posterior(
+        state @ parts["to_posterior.weight"].T + parts["to_posterior.bias"]
+    )
     z = draw(model)
 
     torch.testing.assert_close(model.posterior(X).log_prob(z), expected.log_prob(z))
@@ -126,9 +128,9 @@ def test_the_sizes_are_the_published_ones_by_default() -> None:
     model = config.create(10_000)
 
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    assert shapes["encoder.0.weight"] == (10_000, 128)
-    assert shapes["encoder.1.weight"] == shapes["encoder.3.weight"] == (128, 128)
-    assert shapes["encoder.5.weight"] == (80, 128)
+    assert shapes["encoder.embedding.weight"] == (10_000, 128)
+    assert shapes["encoder.layers.0.weight"] == shapes["encoder.layers.2.weight"] == (128, 128)
+    assert shapes["to_posterior.weight"] == (80, 128)
     assert shapes["decoder.0.weight"] == (8, 10, 128)
     assert shapes["softmax.logits.weight"] == (10_000, 128)
     gaussian = SymbolMlpConfig.model_validate(

@@ -1,0 +1,27 @@
+"""Inference networks in two parts, so that a critic can share the first."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, ABC):
+    """A network from observations to features, the posterior's parameters being linear in them.
+
+    `width` is the number of features.
+    """
+
+    width: int
+
+    @abstractmethod
+    def early(self, x: Tensor) -> Tensor:
+        """Give what the layers make of x that a hybrid critic shares; the batch comes first."""
+
+    @abstractmethod
+    def late(self, early: Tensor, x: Tensor) -> Float[Tensor, "batch width"]:
+        """Give the features of x from its early ones."""
+
+    def forward(self, x: Tensor) -> Float[Tensor, "batch width"]:
+        """Give the features of x."""
+        return self.late(self.early(x), x)
