@@ -224,6 +224,7 @@ def test_the_identity_is_the_checksum_of_the_resolved_trial_and_the_data() -> No
         "model": {
             "name": "symbol_mlp",
             "latents": {"kind": "categorical", "variables": 2, "categories": 3},
+            "inference": None,
             "embedding": 128,
             "hidden": 128,
             "join": "concatenate",

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from trainables.models.model import Model, ModelConfig
+from trainables.models.config import ModelConfig
+from trainables.models.model import Model
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
+from trainables.models.text import TextLstmConfig
 
 __all__ = ["MODELS", "AnyModel", "Model", "ModelConfig"]
 
 MODELS: dict[str, type[ModelConfig]] = {
     "symbol_mlp": SymbolMlpConfig,
     "sentence_lstm": SentenceLstmConfig,
+    "text_lstm": TextLstmConfig,
 }
 
 if TYPE_CHECKING:

@@ -1,7 +1,13 @@
 """Dropout whose masks the K samples of an observation can share."""
 
+from typing import Annotated
+
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+"""The probability with which a unit is dropped."""
 
 
 class Dropout(nn.Module):

@@ -7,9 +7,11 @@ from torch.nn import functional
 
 from trainables.models.dropout import Dropout
 
+Initial = tuple[Float[Tensor, "K batch hidden"], Float[Tensor, "K batch hidden"]]
+
 
 class Lstm(nn.Module):
-    """One LSTM layer with forget gates (Gers et al., 2000) from a zero state.
+    """One LSTM layer with forget gates (Gers et al., 2000), from a zero state unless told another.
 
     Besides a sequence of inputs it can read inputs that are the same at every step, such as
     latents; their share of the gates is computed once for a sentence.
@@ -33,12 +35,14 @@ class Lstm(nn.Module):
         lengths: Int[Tensor, " batch"],
         constant: Float[Tensor, "K batch constant"] | None = None,
         *,
+        initial: Initial | None = None,
         share_masks: bool = True,
     ) -> Float[Tensor, "K batch time hidden"]:
         """Give the state after every token; states after the end of a sentence mean nothing.
 
-        `inputs` has one sample where all K samples read the same. `share_masks` drops the same
-        state units in all K samples of a sentence.
+        `inputs` has one sample where all K samples read the same. `initial` is the state and the
+        cell before the first token. `share_masks` drops the same state units in all K samples of
+        a sentence.
         """
         gates = self.inputs(inputs)
         always = None if self.constant is None else self.constant(constant)
@@ -52,7 +56,10 @@ class Lstm(nn.Module):
             gates = gates[:, order]
             always = None if always is None else always[:, order]
             n_active = (lengths[:, None] > torch.arange(time)).sum(dim=0).tolist()
-        state = cell = gates.new_zeros(K, batch, self.hidden)
+        if initial is None:
+            state = cell = gates.new_zeros(K, batch, self.hidden)
+        else:
+            state, cell = initial if order is None else (part[:, order] for part in initial)
         states = []
         for gate, n in zip(gates.unbind(dim=2), n_active, strict=True):
             kept = self.state_dropout(state[:, :n], share_first_axis=share_masks)

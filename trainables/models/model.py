@@ -1,14 +1,13 @@
-"""What every latent-variable model offers, and what its configuration says."""
+"""What every latent-variable model offers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from trainables.config import Config
 from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
 
@@ -79,25 +78,6 @@ class AmortisedModel(Model):
         """Go through the parameters of q(z|x)."""
         yield from self.encoder.parameters()
         yield from self.to_posterior.parameters()
-
-
-class ModelConfig(Config, ABC):
-    """The base of a model's configuration. `reads` is the kind of data it is for."""
-
-    reads: ClassVar[str]
-    name: str
-    latents: Latents
-
-    def create(self, vocabulary: int, shape: tuple[int, ...] = ()) -> Model:
-        """Build the model for a corpus, with parameters drawn from torch's global generator.
-
-        `vocabulary` and `shape` are those of `trainables.data.corpus.Corpus`.
-        """
-        return self.build(vocabulary, shape)
-
-    @abstractmethod
-    def build(self, vocabulary: int, shape: tuple[int, ...]) -> Model:
-        """Build the model itself."""
 
 
 def flat(z: Tensor) -> Tensor:

@@ -1,23 +1,21 @@
 """The sentence model of Melis et al.: a bidirectional LSTM in, a conditioned LSTM out."""
 
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.config import Config, Count
 from trainables.data.corpus import PAD
-from trainables.models.dropout import Dropout
+from trainables.models.config import ModelConfig
+from trainables.models.dropout import Dropout, Rate
 from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
 from trainables.models.lstm import BidirectionalLstm, Lstm
-from trainables.models.model import AmortisedModel, ModelConfig
+from trainables.models.model import AmortisedModel
 from trainables.models.vocabulary import VocabularySoftmax
-
-Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DropoutConfig(Config):

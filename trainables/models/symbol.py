@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trainables.config import Count
+from trainables.models.config import ModelConfig
 from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
-from trainables.models.model import AmortisedModel, ModelConfig
+from trainables.models.model import AmortisedModel
 from trainables.models.vocabulary import VocabularySoftmax
 
 

@@ -2,25 +2,44 @@
 
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from trainables.data.corpus import PAD
 
 ROWS = 512  # rows of logits made at a time
 RETAINED_BYTES = 2**29  # beyond this the backward pass makes the exponentials again
 
+_second_derivatives = ContextVar("second_derivatives", default=False)
+
+
+@contextmanager
+def second_derivatives() -> Iterator[None]:
+    """Let what is computed here be differentiated twice, which takes more memory and time."""
+    before = _second_derivatives.set(True)
+    try:
+        yield
+    finally:
+        _second_derivatives.reset(before)
+
 
 class VocabularySoftmax(nn.Module):
-    """p(token | features) = softmax(W features + b)."""
+    """p(token | features) = softmax(W features + b), or without b.
 
-    def __init__(self, n_features: int, vocabulary: int) -> None:
+    It can be differentiated once, or twice within `second_derivatives`.
+    """
+
+    def __init__(self, n_features: int, vocabulary: int, *, bias: bool = True) -> None:
         super().__init__()
-        self.logits = nn.Linear(n_features, vocabulary)
+        self.logits = nn.Linear(n_features, vocabulary, bias=bias)
 
     def forward(
         self, features: Float[Tensor, "*shape features"], tokens: Int[Tensor, "*shape"]
@@ -46,6 +65,9 @@ class VocabularySoftmax(nn.Module):
     def _log_p(self, rows: Tensor, targets: Tensor) -> Tensor:
         weight, bias = self.logits.weight, self.logits.bias
         differentiable = torch.is_grad_enabled()
+        if differentiable and _second_derivatives.get():
+            logits = functional.linear(rows, weight, bias)
+            return -functional.cross_entropy(logits, targets, reduction="none")
         with torch.no_grad():
             done = _forward(rows, weight, bias, targets, differentiable)
         if not differentiable:
@@ -71,7 +93,7 @@ class _Forward(NamedTuple):
 
 
 def _forward(
-    rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, differentiable: bool
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, differentiable: bool
 ) -> _Forward:
     n_rows, n_tokens = len(rows), len(weight)
     retain = differentiable and n_rows * n_tokens * rows.element_size() <= RETAINED_BYTES
@@ -81,7 +103,7 @@ def _forward(
     for start in range(0, n_rows, ROWS):
         here = slice(start, start + ROWS)
         e = buffer[here] if retain else buffer[: len(rows[here])]
-        torch.addmm(bias, rows[here], weight.T, out=e)
+        _logits(rows[here], weight, bias, out=e)
         torch.gather(e, 1, targets[here, None], out=target[here])
         torch.amax(e, 1, keepdim=True, out=highest[here])
         e.sub_(highest[here]).exp_()
@@ -92,6 +114,12 @@ def _forward(
         slope = weight[targets].sub_(slope.div_(total))
     log_p = (target - highest - total.log())[:, 0]
     return _Forward(targets, highest, total, log_p, slope, buffer if retain else None)
+
+
+def _logits(rows: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
+    if bias is None:
+        return torch.mm(rows, weight.T, out=out)
+    return torch.addmm(bias, rows, weight.T, out=out)
 
 
 class _ThroughRows(torch.autograd.Function):
@@ -112,28 +140,34 @@ class _ThroughParameters(torch.autograd.Function):
     """Zero, with the gradient of ln p in the weights and biases."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, done: _Forward) -> Tensor:
+    def forward(
+        ctx: Any, weight: Tensor, bias: Tensor | None, rows: Tensor, done: _Forward
+    ) -> Tensor:
         ctx.save_for_backward(weight, bias, rows)
         ctx.done = done
         return torch.zeros_like(done.log_p)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         (weight, bias, rows), done = ctx.saved_tensors, ctx.done
         scale = upstream / done.total[:, 0]
         scaled = rows * scale[:, None]
-        of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        of_weight = torch.zeros_like(weight)
+        of_bias = None if bias is None else torch.zeros_like(bias)
         for start in range(0, len(rows), ROWS):
             here = slice(start, start + ROWS)
             if done.e is not None:
                 e = done.e[here]
             else:
-                e = torch.addmm(bias, rows[here], weight.T).sub_(done.highest[here]).exp_()
+                e = rows.new_empty(len(rows[here]), len(weight))
+                _logits(rows[here], weight, bias, out=e).sub_(done.highest[here]).exp_()
             of_weight.addmm_(e.T, scaled[here], alpha=-1)
-            of_bias.addmv_(e.T, scale[here], alpha=-1)
+            if of_bias is not None:
+                of_bias.addmv_(e.T, scale[here], alpha=-1)
         of_weight.index_add_(0, done.targets, rows * upstream[:, None])
-        of_bias.index_add_(0, done.targets, upstream)
+        if of_bias is not None:
+            of_bias.index_add_(0, done.targets, upstream)
         return of_weight, of_bias, None, None
 
 
