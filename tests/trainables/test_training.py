@@ -57,6 +57,17 @@ RUNS: dict[str, dict[str, Any]] = {
         },
         "objective": {"name": "power", "alpha": 2.0, "estimator": "dreg", "samples": 2},
     },
+    "texts, refined posteriors": {
+        "data": {"name": "ptb"},
+        "model": {
+            "name": "text_lstm",
+            "embedding": 3,
+            "hidden": 4,
+            "latents": GAUSSIAN,
+            "inference": {"steps": 2},
+        },
+        "objective": {"name": "bound", "estimator": "elbo"},
+    },
 }
 FIRST = RUNS["symbols, vimco, adam"]
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from trainables.data.corpus import PAD
@@ -131,8 +130,8 @@ class _ThroughRows(torch.autograd.Function):
         return done.log_p.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        _refuse_second_derivatives()
         return ctx.done.slope * upstream[:, None], None
 
 
@@ -148,8 +147,8 @@ class _ThroughParameters(torch.autograd.Function):
         return torch.zeros_like(done.log_p)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        _refuse_second_derivatives()
         (weight, bias, rows), done = ctx.saved_tensors, ctx.done
         scale = upstream / done.total[:, 0]
         scaled = rows * scale[:, None]
@@ -169,6 +168,14 @@ class _ThroughParameters(torch.autograd.Function):
         if of_bias is not None:
             of_bias.index_add_(0, done.targets, upstream)
         return of_weight, of_bias, None, None
+
+
+def _refuse_second_derivatives() -> None:
+    # torch's `once_differentiable` leaves them out in silence where `upstream` is a constant.
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "a graph of this gradient was asked for; make the softmax within `second_derivatives`"
+        )
 
 
 class _Workspaces(threading.local):

@@ -253,3 +253,42 @@ def test_weights_start_within_the_published_range() -> None:
     for parameter in lstm.parameters():
         assert parameter.abs().max() <= 0.1
         assert parameter.abs().max() > 0.095
+
+
+@pytest.mark.parametrize("n_constant", [0, CONSTANT])
+def test_from_a_given_state_it_equals_torch_in_values_and_gradients(n_constant: int) -> None:
+    lstm = make(n_constant=n_constant)
+    reference = torch_lstm(parameters(lstm))
+    inputs, constant = random(1, BATCH, TIME, INPUTS), random(K, BATCH, n_constant)
+    initial = random(K, BATCH, HIDDEN), random(K, BATCH, HIDDEN)
+    leaves = [inputs, *initial, *([constant] if n_constant else [])]
+
+    states = real(lstm(inputs, LENGTHS, constant if n_constant else None, initial=initial))
+    expected = real(
+        torch.stack(
+            [
+                reference(
+                    torch.cat([inputs[0], constant[k, :, None].expand(-1, TIME, -1)], dim=-1),
+                    (initial[0][k][None], initial[1][k][None]),
+                )[0]
+                for k in range(K)
+            ]
+        )
+    )
+    upstream = torch.randn_like(expected)
+
+    torch.testing.assert_close(states, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(states, leaves, upstream),
+        torch.autograd.grad(expected, leaves, upstream),
+    )
+
+
+def test_a_state_of_zeros_is_where_it_starts_otherwise() -> None:
+    lstm = make(n_constant=CONSTANT)
+    inputs, constant = random(K, BATCH, TIME, INPUTS), random(K, BATCH, CONSTANT)
+    zeros = torch.zeros(K, BATCH, HIDDEN, dtype=torch.float64)
+
+    told = lstm(inputs, LENGTHS, constant, initial=(zeros, zeros))
+
+    assert torch.equal(told, lstm(inputs, LENGTHS, constant))

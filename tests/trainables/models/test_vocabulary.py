@@ -189,3 +189,50 @@ def test_the_probabilities_of_all_tokens_are_those_of_each() -> None:
 
     torch.testing.assert_close(softmax.log_probabilities(features), each)
     torch.testing.assert_close(each.exp().sum(dim=-1), torch.ones(2, 5, dtype=torch.float64))
+
+
+def test_without_biases_it_is_the_one_whose_biases_are_zero() -> None:
+    bare, full = VocabularySoftmax(N_FEATURES, N_TOKENS, bias=False).double(), make()
+    full.load_state_dict({**bare.state_dict(), "logits.bias": torch.zeros(N_TOKENS).double()})
+    features, tokens = random_features(2, 3, 4), sentences()
+    weights = bare.logits.weight, full.logits.weight
+    upstream = torch.randn(2, 3, 4, dtype=torch.float64)
+
+    made, expected = bare(features, tokens), reference(full, features, tokens)
+
+    torch.testing.assert_close(made, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(made, [features, weights[0]], upstream),
+        torch.autograd.grad(expected, [features, weights[1]], upstream),
+    )
+    torch.testing.assert_close(bare.log_probabilities(features), full.log_probabilities(features))
+    assert [name for name, _ in bare.named_parameters()] == ["logits.weight"]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_second_derivatives_equal_finite_differences_where_they_are_asked_for(bias: bool) -> None:
+    softmax = VocabularySoftmax(N_FEATURES, N_TOKENS, bias=bias).double()
+    features, tokens = random_features(6), torch.tensor([0, 6, 3, PAD, 3, 1])
+    names = [f"logits.{name}" for name, _ in softmax.logits.named_parameters()]
+
+    def log_p(features: Tensor, *parameters: Tensor) -> Tensor:
+        named = dict(zip(names, parameters, strict=True))
+        with vocabulary.second_derivatives():
+            return torch.func.functional_call(softmax, named, (features, tokens))
+
+    leaves = (features, *softmax.parameters())
+    assert torch.autograd.gradcheck(log_p, leaves)
+    assert torch.autograd.gradgradcheck(log_p, leaves)
+
+
+def test_second_derivatives_are_refused_where_they_are_not_asked_for() -> None:
+    softmax, features, tokens = make(), random_features(9), torch.randint(N_TOKENS, (9,))
+    with vocabulary.second_derivatives():
+        asked = softmax(features, tokens)
+    log_p = softmax(features, tokens)
+
+    torch.testing.assert_close(log_p, asked)
+    for leaf in (features, softmax.logits.weight):
+        torch.autograd.grad(asked.sum(), leaf, create_graph=True)
+        with pytest.raises(RuntimeError, match="within `second_derivatives`"):
+            torch.autograd.grad(log_p.sum(), leaf, create_graph=True)
