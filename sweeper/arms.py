@@ -12,7 +12,6 @@ from sweeper.fields import (
     Fault,
     choices,
     faults,
-    fields,
     find_fields,
     leaf_paths,
     models,
@@ -190,7 +189,8 @@ class _Check:
         *section, knob = missing
         sections = find_fields(TrialConfig, section) if section else []
         variants = [model for info in sections for model in models(info.annotation)]
-        having = [tags(model) for model in variants if knob in fields(model) and tags(model)]
+        below = path.split(".")[len(section) :]  # some may have the knob, but not in sections
+        having = [tags(model) for model in variants if find_fields(model, below) and tags(model)]
         if not having:
             return _no_such(path)
         tag = next(iter(having[0]))
