@@ -16,6 +16,8 @@ from torch.distributions import (
 
 from trainables.config import Config, Count
 
+NUMBERS_AT_ONCE = 2**20  # of an intermediate result: few enough to stay in a cache
+
 
 class GaussianLatents(Config):
     """Independent Gaussian latents with a standard normal prior; z is `[dimensions]`."""
@@ -48,6 +50,25 @@ class GaussianLatents(Config):
         mean = like.new_zeros(self.dimensions)
         return _gaussian(mean, torch.ones_like(mean))
 
+    def cross_log_prob(
+        self, parameters: Float[Tensor, "M parameters"], z: Float[Tensor, "N dimensions"]
+    ) -> Float[Tensor, "N M"]:
+        """Give ln q(z_i|x_j) for every z and every x, whose posterior has these parameters.
+
+        Differences are taken before they are squared, so nothing cancels in single precision
+        either. Beside the result itself it takes little memory, unless gradients are recorded:
+        where `[N, M]` is too large, hand over the z in pieces.
+        """
+        mean, log_variance = parameters.chunk(2, dim=-1)
+        precision = (-0.5 * log_variance).exp()
+        log_scale = 0.5 * (log_variance + math.log(2 * math.pi)).sum(dim=-1)
+        rows = max(1, NUMBERS_AT_ONCE // mean.numel())
+        distances = [
+            ((some[:, None] - mean) * precision).square().sum(dim=-1)
+            for some in torch.split(z, rows)
+        ]
+        return -0.5 * torch.cat(distances) - log_scale
+
 
 class CategoricalLatents(Config):
     """Categorical latents, uniform a priori; z is one-hot, `[variables, categories]`."""
@@ -78,6 +99,15 @@ class CategoricalLatents(Config):
     def prior(self, like: Tensor) -> Distribution:
         """Build p(z) on the device and in the dtype of `like`."""
         return _categorical(like.new_zeros(self.variables, self.categories))
+
+    def cross_log_prob(
+        self,
+        parameters: Float[Tensor, "M parameters"],
+        z: Float[Tensor, "N variables categories"],
+    ) -> Float[Tensor, "N M"]:
+        """Give ln q(z_i|x_j) for every one-hot z and every x, whose posterior has these logits."""
+        logits = parameters.view(-1, self.variables, self.categories)
+        return z.flatten(1) @ logits.log_softmax(dim=-1).flatten(1).T
 
     def states(self, like: Tensor) -> Float[Tensor, "states variables categories"]:
         """List every value of z, one-hot."""
