@@ -20,7 +20,7 @@ class TrialConfig(Config):
     """One configuration of one training run and its evaluation.
 
     Refuses what no single section can see: a model on data it cannot read, an estimator on latents
-    it cannot differentiate through.
+    it cannot differentiate through, batches too small for the objective.
     """
 
     # In this order: each validator below compares a section with one before it.
@@ -36,7 +36,8 @@ class TrialConfig(Config):
     def _trains_the_latents(cls, objective: ObjectiveConfig, info: Any) -> ObjectiveConfig:
         model = info.data.get("model")
         if model is not None and (why := objective.refuses(model.latents.kind)):
-            raise _mismatch("estimator", why)
+            field = "estimator" if "estimator" in type(objective).model_fields else "name"
+            raise _mismatch(field, why)
         return objective
 
     @field_validator("data")
@@ -49,6 +50,19 @@ class TrialConfig(Config):
             )
             raise _mismatch("name", why)
         return data
+
+    @field_validator("training")
+    @classmethod
+    def _suffices_for_the_objective(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        objective = info.data.get("objective")
+        if objective is not None and training.batch_size < objective.least_batch:
+            why = (
+                f"objective {objective.name!r} tells the observations of a batch of B from one "
+                "another, which shows at most ln B nats of information; it needs batch_size >= "
+                f"{objective.least_batch}, got {training.batch_size}"
+            )
+            raise _mismatch("batch_size", why)
+        return training
 
     def resolved(self) -> dict[str, Any]:
         """Give the whole configuration with every default filled in, as plain values."""

@@ -60,6 +60,32 @@ def test_categorical_latents_refuse_reparameterised_estimators_at_their_field(
     }
 
 
+@pytest.mark.parametrize("name", ["vae", "critic_self", "critic_neural", "critic_hybrid"])
+def test_categorical_latents_refuse_objectives_without_an_estimator_by_name(name: str) -> None:
+    [(where, why)] = problems(changed(objective={"name": name})).items()
+
+    assert where == ("objective", "name")
+    assert why.startswith(f"objective {name} differentiates through z")
+    gaussian = changed(objective={"name": name}, model__latents={"kind": "gaussian"})
+    assert TrialConfig.model_validate(gaussian).objective.name == name
+
+
+@pytest.mark.parametrize("name", ["critic_self", "critic_neural", "critic_hybrid"])
+def test_a_critic_refuses_batches_of_one(name: str) -> None:
+    trial = changed(
+        objective={"name": name}, model__latents={"kind": "gaussian"}, training__batch_size=1
+    )
+
+    assert problems(trial) == {
+        ("training", "batch_size"): (
+            f"objective '{name}' tells the observations of a batch of B from one another, which "
+            "shows at most ln B nats of information; it needs batch_size >= 2, got 1"
+        )
+    }
+    other = {**trial, "objective": {"name": "vae"}}
+    assert TrialConfig.model_validate(other).training.batch_size == 1
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_gaussian_latents_take_every_estimator(estimator: str) -> None:
     samples = 1 if estimator == "stl" else 2

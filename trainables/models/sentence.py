@@ -52,6 +52,8 @@ class SentenceLstmConfig(ModelConfig):
 class SentenceEncoder(Encoder):
     """The mean of a bidirectional LSTM's two last states; a critic may share the embeddings."""
 
+    early_layers: ClassVar[tuple[str, ...]] = ("embedding", "input_dropout")
+
     def __init__(self, vocabulary: int, config: SentenceLstmConfig) -> None:
         super().__init__()
         rates = config.dropout if config.dropout.network == "both" else DropoutConfig()

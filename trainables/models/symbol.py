@@ -38,6 +38,8 @@ class SymbolMlpConfig(ModelConfig):
 class SymbolEncoder(Encoder):
     """Two tanh layers from a symbol's embedding, which is what a critic may share."""
 
+    early_layers: ClassVar[tuple[str, ...]] = ("embedding",)
+
     def __init__(self, vocabulary: int, embedding: int, hidden: int) -> None:
         super().__init__()
         self.width = hidden

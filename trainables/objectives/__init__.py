@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from trainables.models import Model
+from trainables.objectives.critics import CriticHybrid, CriticNeural, CriticSelf
 from trainables.objectives.micmco import Bound, Kl, Power, Renyi
 from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
+from trainables.objectives.vae import Vae
 
 __all__ = [
     "OBJECTIVES",
@@ -25,6 +27,10 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "kl": Kl,
     "renyi": Renyi,
     "power": Power,
+    "vae": Vae,
+    "critic_self": CriticSelf,
+    "critic_neural": CriticNeural,
+    "critic_hybrid": CriticHybrid,
 }
 
 if TYPE_CHECKING:

@@ -71,6 +71,43 @@ def test_a_categorical_posterior_has_logits_of_one_variable_after_another() -> N
     torch.testing.assert_close(kl_divergence(q, p), math.log(64) - entropy)
 
 
+@pytest.mark.parametrize("latents", [GAUSSIAN, CATEGORICAL])
+def test_cross_densities_are_those_of_every_z_under_every_posterior(latents: Latents) -> None:
+    """The same as q(z|x) gives pair by pair, in value and gradient."""
+    given = parameters(latents)
+    q = latents.posterior(given)
+    torch.manual_seed(0)
+    z = latents.posterior(parameters(latents, batch=4)).sample()
+    z.requires_grad_(latents.kind == "gaussian")
+    wrt = (given, z) if z.requires_grad else (given,)
+    weight = torch.randn(4, 5, dtype=torch.float64)
+
+    crossed = latents.cross_log_prob(given, z)
+    reference = q.log_prob(z[:, None].expand(-1, 5, *z.shape[1:]))
+
+    torch.testing.assert_close(crossed, reference, rtol=1e-13, atol=1e-13)
+    slopes = (torch.autograd.grad((weight * each).sum(), wrt) for each in (crossed, reference))
+    torch.testing.assert_close(*slopes, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-7), (torch.float64, 1e-8)])
+def test_narrow_posteriors_far_out_keep_the_digits_of_their_densities(
+    dtype: torch.dtype, tolerance: float
+) -> None:
+    """Where (z - mean)^2 / variance is 1 and mean^2 / variance is 1e8, which must not cancel."""
+    mean = torch.tensor([[8.0, -8.0, 8.0]], dtype=dtype)
+    scale = torch.full_like(mean, 2.0**-10)
+    given = torch.cat([mean, 2 * scale.log()], dim=1)
+    z = mean + torch.tensor([[1.0, -1.0, 0.5], [0.0, 2.0, -2.0]], dtype=dtype) * scale
+
+    crossed = GAUSSIAN.cross_log_prob(given, z)
+
+    constant = 3 * (10 * math.log(2) - 0.5 * math.log(2 * math.pi))
+    exact = torch.tensor([[constant - 2.25 / 2], [constant - 8 / 2]], dtype=dtype)
+    assert crossed.dtype == dtype
+    torch.testing.assert_close(crossed, exact, rtol=tolerance, atol=0)
+
+
 def test_categorical_samples_are_one_hot() -> None:
     z = CATEGORICAL.posterior(parameters(CATEGORICAL)).sample((20,))
 
