@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -17,56 +18,76 @@ from rich.progress import (
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from trainables.data import DATA
+from trainables.data.corpus import RemoteFile
 from trainables.data.fetch import fetch
-from trainables.data.files import DataError, data_root, verify
+from trainables.data.files import DataError, data_root, require, verify
 
 
 def listing() -> str:
-    """List the data sets, their files' state and their licences."""
+    """List the data sets, their files' state, where to get them and their licences."""
     root = data_root()
+    width = max(map(len, DATA)) + 1
     lines = [f"data directory: {root}  (set SWEEPER_DATA_DIR to choose another)"]
     for name, data in DATA.items():
-        if not data.files:
-            state = "made on the fly"
-        else:
-            found = Counter(verify(file, root) for file in data.files)
-            size = sum(file.size for file in data.files) / 1e6
-            state = f"{found['ok']} of {len(data.files)} files here, {size:.1f} MB in all"
-            if wrong := found["wrong checksum"]:
-                state += f"; {wrong} not as published, see `sweeper data verify {name}`"
-        lines.append(f"{name:12} {state}")
+        lines.append(f"{name:{width}} {_state(name, root)}")
+        if data.source:
+            files = ", ".join(file.name for file in data.files)
+            lines.append(f"{'':{width}} put here {files}, from {data.source}")
         if data.licence:
-            lines.append(f"{'':12} {data.licence}")
+            lines.append(f"{'':{width}} {data.licence}")
     return "\n".join(lines)
 
 
+def _state(name: str, root: Path) -> str:
+    data = DATA[name]
+    if not data.files:
+        return "made on the fly"
+    found = Counter(verify(file, root) for file in data.files)
+    state = f"{found['ok'] + found['unchecked']} of {len(data.files)} files here"
+    sizes = [file.size for file in data.files]
+    if known := sum(size for size in sizes if size is not None) / 1e6:
+        state += f", {'at least ' * (None in sizes)}{known:.1f} MB in all"
+    if unchecked := found["unchecked"]:
+        state += f"; {unchecked} without a published checksum"
+    if wrong := found["wrong checksum"]:
+        state += f"; {wrong} not as published, see `sweeper data verify {name}`"
+    return state
+
+
 def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
-    """Fetch data sets with a progress bar on stderr.
+    """Fetch data sets with a progress bar on stderr; without names, all with a public home.
 
     Raises `SweeperError` for unknown names and for what cannot be fetched.
     """
-    console = Console(stderr=True)
+    for name in known(names):
+        data = DATA[name]
+        try:
+            if data.source:  # nothing to fetch, all the more to say
+                require(data.model_validate({"name": name}), data_root())
+                print(f"{name}: all files are here")
+            else:
+                _fetch(name, data.files, force=force)
+        except DataError as error:
+            if names or not data.source:
+                raise SweeperError(str(error)) from None
+            print(f"{name}: {error}")
+
+
+def _fetch(name: str, files: Sequence[RemoteFile], *, force: bool) -> None:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    for name in known(names):
-        files = DATA[name].files
-        if not files:
-            print(f"{name}: made on the fly, nothing to fetch")
-        for file in files:
-            with Progress(*columns, console=console) as progress:
-                bar = progress.add_task(file.name, total=file.size)
-                advance = partial(_advance, progress, bar)
-                try:
-                    path = fetch(
-                        file, data_root(), siblings=files, force=force, on_progress=advance
-                    )
-                except DataError as error:
-                    raise SweeperError(str(error)) from None
-            print(f"{name}: {path}")
+    if not files:
+        print(f"{name}: made on the fly, nothing to fetch")
+    for file in files:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            bar = progress.add_task(file.name, total=file.size)
+            advance = partial(_advance, progress, bar)
+            path = fetch(file, data_root(), siblings=files, force=force, on_progress=advance)
+        print(f"{name}: {path}")
 
 
 def data_checksums(experiment: Experiment) -> dict[str, str]:
@@ -96,8 +117,9 @@ def verification(names: Sequence[str] | None) -> tuple[str, bool]:
                 state = verify(file, data_root())
             except DataError as error:
                 raise SweeperError(str(error)) from None
-            complete &= state == "ok"
-            lines.append(f"{name}: {file.name}: {state}")
+            complete &= state in ("ok", "unchecked")
+            said = "here, without a published checksum" if state == "unchecked" else state
+            lines.append(f"{name}: {file.name}: {said}")
         if not DATA[name].files:
             lines.append(f"{name}: made on the fly, nothing to verify")
     return "\n".join(lines), complete

@@ -7,10 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from trainables.data.corpus import DataConfig
+from trainables.data.mnist import FashionMnist, Mnist
+from trainables.data.omniglot import Omniglot, Omniglot28
 from trainables.data.ptb import PennTreebank
 from trainables.data.symbols import Symbols
+from trainables.data.yahoo import Yahoo, YahooSmall
+from trainables.data.yelp import Yelp, YelpShort
 
-DATA: dict[str, type[DataConfig]] = {"symbols": Symbols, "ptb": PennTreebank}
+DATA: dict[str, type[DataConfig]] = {
+    "symbols": Symbols,
+    "ptb": PennTreebank,
+    "yahoo": Yahoo,
+    "yahoo_small": YahooSmall,
+    "yelp": Yelp,
+    "yelp_short": YelpShort,
+    "omniglot": Omniglot,
+    "omniglot28": Omniglot28,
+    "mnist": Mnist,
+    "fashion_mnist": FashionMnist,
+}
 
 if TYPE_CHECKING:
     AnyData = DataConfig

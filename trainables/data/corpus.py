@@ -36,12 +36,18 @@ class Corpus(NamedTuple):
 
 
 class RemoteFile(NamedTuple):
-    """A file at its usual public home."""
+    """A file of a data set, its usual public home and what is known of its content.
+
+    The checksum is `sha256` or, where that is not known, git's blob id. A file without either is
+    taken as it lies. The checksum of a file named `*.gz` is that of what it holds, since the same
+    bytes can be packed in many ways.
+    """
 
     name: str  # where it lies below the data directory, e.g. "ptb/ptb.train.txt"
-    url: str
-    size: int  # bytes
-    sha256: str
+    url: str  # "" where it has no public home
+    size: int | None  # bytes as it is fetched, where that is known
+    sha256: str = ""
+    git_blob: str = ""
 
 
 class DataConfig(Config, ABC):
@@ -49,12 +55,14 @@ class DataConfig(Config, ABC):
 
     `name` is the data set's key in the registry. `kind` says what an observation is; a model
     accepts one kind. `files` are what `load` reads below the data directory, and `licence` is
-    what a person should know before fetching them.
+    what a person should know before using them. `source` tells where a person finds the files
+    of a data set that has no public home to fetch them from.
     """
 
     kind: ClassVar[str]  # "symbols", "sentences" or "images"
     files: ClassVar[tuple[RemoteFile, ...]] = ()
     licence: ClassVar[str] = ""
+    source: ClassVar[str] = ""
 
     name: str
 

@@ -14,7 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from filelock import FileLock
 
 from trainables.data.corpus import RemoteFile
-from trainables.data.files import DataError, missing, path_of, sha256_of, verify
+from trainables.data.files import DataError, checksums, missing, path_of, verify
 
 PAUSES = (0.5, 2.0)  # seconds between the attempts at one download
 _CHUNK = 1 << 16  # bytes
@@ -85,11 +85,13 @@ def _check_url(url: str) -> None:
 def _is_good(file: RemoteFile, root: Path, force: bool) -> bool:
     status = verify(file, root)
     if status == "wrong checksum" and not force:
+        path = path_of(file, root)
+        known, _ = checksums(file, path)
         raise DataError(
-            f"{path_of(file, root)} is not the published file, whose sha256 is {file.sha256}: "
-            f"move it away, or replace it with --force."
+            f"{path} is not the published file, which has {known}: move it away, or replace it "
+            f"with --force."
         )
-    return status == "ok"
+    return status in ("ok", "unchecked")
 
 
 def _silent(done: int, total: int) -> None:
@@ -118,36 +120,43 @@ def _attempt(
 ) -> None:
     """Bring `partial` from where it ends to the whole, checked file, or raise `_DownloadError`."""
     start = partial.stat().st_size if partial.exists() else 0
-    if start >= file.size:
+    if file.size is not None and start >= file.size:
         start = 0
     with _open(file.url, start, timeout) as response:
         resumed = start > 0 and response.status == 206
         done = start if resumed else 0
-        if response.length is not None and done + response.length != file.size:
-            length = done + response.length
-            raise _DownloadError(f"{file.url} has {length} bytes, not {file.size}", passing=False)
+        size = _size(file, response, done)
         with partial.open("ab" if resumed else "wb") as out:
-            on_progress(done, file.size)
+            on_progress(done, size)
             for chunk in _chunks(response):
                 out.write(chunk)
                 done += len(chunk)
-                if done > file.size:  # the checksum is wrong already; do not fill the disk
+                if done > size:  # the checksum is wrong already; do not fill the disk
                     break
-                on_progress(done, file.size)
+                on_progress(done, size)
             out.flush()
             os.fsync(out.fileno())
-    if done < file.size:
-        raise _DownloadError(
-            f"{file.url} broke off after {done} of {file.size} bytes", passing=True
-        )
-    found = sha256_of(partial)
-    if found != file.sha256:
+    if done < size:
+        raise _DownloadError(f"{file.url} broke off after {done} of {size} bytes", passing=True)
+    known, found = checksums(file, partial)
+    if known != found:
         partial.unlink()
         # The fault may lie in the part that was already there: start over then.
         raise _DownloadError(
-            f"{file.url} has the wrong checksum, expected sha256 {file.sha256}, got {found}",
+            f"{file.url} has the wrong checksum, expected {known}, got {found}",
             passing=resumed,
         )
+
+
+def _size(file: RemoteFile, response: HTTPResponse, done: int) -> int:
+    """Return how many bytes `file` has, of which `response` leaves out the first `done`."""
+    told = None if response.length is None else done + response.length
+    size = told if file.size is None else file.size
+    if size is None:  # nothing would show that the body broke off, or has no end
+        raise _DownloadError(f"{file.url} does not tell its length", passing=False)
+    if told not in (None, size):
+        raise _DownloadError(f"{file.url} has {told} bytes, not {size}", passing=False)
+    return size
 
 
 def _open(url: str, start: int, timeout: float) -> HTTPResponse:

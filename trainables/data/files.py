@@ -1,18 +1,24 @@
 """What lies in the data directory: where it is, what it lacks, what is not as published."""
 
+import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from trainables.data.corpus import DataConfig, RemoteFile
 
-Status = Literal["ok", "missing", "wrong checksum"]
+Status = Literal["ok", "missing", "wrong checksum", "unchecked"]
 
 
 class DataError(ValueError):
     """Data that cannot be had or used; its text is one line: what, where and what to do."""
+
+
+class PackingError(DataError):
+    """A file that should be a gzip file and cannot be unpacked."""
 
 
 def data_root() -> Path:
@@ -35,35 +41,79 @@ def missing(files: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
 def verify(file: RemoteFile, root: Path) -> Status:
     """Say whether `file` lies below `root` with the content its checksum names.
 
-    Raises `DataError` where the file cannot be read.
+    It is "unchecked" where it is there and no checksum is known. Raises `DataError` where the
+    file cannot be read.
     """
     path = path_of(file, root)
     if not path.is_file():
         return "missing"
-    try:
-        return "ok" if sha256_of(path) == file.sha256 else "wrong checksum"
-    except OSError as error:
-        raise DataError(f"cannot read {path} ({error.strerror}): make it readable.") from error
+    known, found = checksums(file, path)
+    if not known:
+        return "unchecked"
+    return "ok" if found == known else "wrong checksum"
 
 
 def require(data: DataConfig, root: Path) -> None:
     """Raise `DataError` unless every file of `data` is below `root` and has its checksum."""
     status = {file.name: verify(file, root) for file in data.files}
     if absent := [name for name, found in status.items() if found == "missing"]:
+        remedy = (
+            f"get them from {data.source} and put them there, or set SWEEPER_DATA_DIR to where "
+            f"they lie."
+            if data.source
+            else f"run `sweeper data fetch {data.name}`, or set SWEEPER_DATA_DIR to where it lies."
+        )
         raise DataError(
-            f"data set {data.name} is not complete, {root} lacks {', '.join(absent)}: run "
-            f"`sweeper data fetch {data.name}`, or set SWEEPER_DATA_DIR to where it lies."
+            f"data set {data.name} is not complete, {root} lacks {', '.join(absent)}: {remedy}"
         )
     if wrong := [name for name, found in status.items() if found == "wrong checksum"]:
+        remedy = (
+            f"get it from {data.source}."
+            if data.source
+            else f"run `sweeper data fetch {data.name} --force` to replace it."
+        )
         raise DataError(
             f"data set {data.name} is not the published one, in {root} the checksum is wrong of "
-            f"{', '.join(wrong)}: run `sweeper data fetch {data.name} --force` to replace it."
+            f"{', '.join(wrong)}: {remedy}"
         )
 
 
-def digest(files: Iterable[RemoteFile]) -> str:
-    """Return one sha256 for the content of several files, in their order."""
-    return hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+def digest(files: Iterable[RemoteFile], root: Path) -> str:
+    """Return one sha256 for the content of several files, in their order.
+
+    A file whose sha256 is not known beforehand counts with the one it has below `root`.
+    """
+    sums = (file.sha256 or sha256(read_content(file, path_of(file, root))) for file in files)
+    return sha256("".join(sums).encode())
+
+
+def read_content(file: RemoteFile, path: Path) -> bytes:
+    """Return what `path` holds of `file`, unpacked where `file` is a gzip file.
+
+    Raises `DataError` where it cannot be read, `PackingError` where it cannot be unpacked.
+    """
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if file.name.endswith(".gz") else content
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PackingError(f"cannot unpack {path} ({error}): put a gzip file there.") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror}): make it readable.") from error
+
+
+def checksums(file: RemoteFile, path: Path) -> tuple[str, str]:
+    """Return the known checksum of `file`, "" without one, and that of what `path` holds.
+
+    Each is its kind and its value. Raises `DataError` where `path` cannot be read.
+    """
+    kind, known, compute = "sha256", file.sha256, sha256
+    if file.git_blob and not known:
+        kind, known, compute = "git blob id", file.git_blob, git_blob
+    try:
+        found = f"{kind} {compute(read_content(file, path))}"
+    except PackingError:
+        found = "a broken gzip file"
+    return known and f"{kind} {known}", found
 
 
 def path_of(file: RemoteFile, root: Path) -> Path:
@@ -77,7 +127,16 @@ def path_of(file: RemoteFile, root: Path) -> Path:
     return root / file.name
 
 
-def sha256_of(path: Path) -> str:
-    """Return the checksum of a file's content in hexadecimal."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+def sha256(content: bytes) -> str:
+    """Return the checksum of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def git_blob(content: bytes) -> str:
+    """Return the id that git gives to a file with this content.
+
+    >>> git_blob(b"")
+    'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
+    """
+    header = b"blob %d\0" % len(content)
+    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()

