@@ -51,7 +51,7 @@ def table_lines(table: Table, ours: Sequence[Ours]) -> list[str]:
     return [
         f"{table.number}: {table.title}",
         "",
-        to_text(laid_out),
+        *to_text(laid_out).splitlines(),
         *(line for note in notes for line in textwrap.wrap(note, WIDTH, break_long_words=False)),
     ]
 

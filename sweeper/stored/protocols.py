@@ -104,8 +104,8 @@ def recognise(
     names = set(rows["experiment"])
     candidates = [name for name in experiments if Shipped(name).title in names]
     if not candidates and len(rows):
-        described = run.description
-        candidates = [n for n in experiments if Shipped(n).document.get("description") == described]
+        about = run.description
+        candidates = [n for n in experiments if Shipped(n).document.get("description") == about]
     if len(candidates) != 1 or len(names) != 1:
         return None
     [experiment], [name] = candidates, names
