@@ -1,8 +1,9 @@
 """Answers to statements (`analysis.claims`) from stored points.
 
-The interval of a statement's number comes from bootstrap replicates (`analysis.replicates`, which
-has the limits). Intervals are per statement: among many statements about arms that do not differ,
-one in twenty may look decided.
+The interval of a frontier statement's number comes from bootstrap replicates
+(`analysis.replicates`, which has the limits), that of a statement about single configurations from
+their seeds (`analysis.seeds`). Intervals are per statement: among many statements about arms that
+do not differ, one in twenty may look decided.
 """
 
 from collections.abc import Mapping
@@ -14,16 +15,18 @@ import pandas as pd
 from analysis.claims import UNDECIDED, Arm, Measured, Sampled, Statement, Verdict, arms_of
 from analysis.frontier import SMALL_ESS, Unit
 from analysis.replicates import replicate
+from analysis.seeds import OfSeeds, why_no_seeds
 
 MIN_CONFIGURATIONS = 8  # per arm; the best of fewer is luck
-_NO_POINTS = pd.DataFrame({"config_hash": []})
+_NO_POINTS = pd.DataFrame({"config_hash": [], "seed": []})
 
 
 class Evidence(NamedTuple):
     """An answer and what is behind it.
 
     `measured` is none where nothing could be; `reason` says why there is not enough data, and
-    `cautions` what makes the figures less believable. `n_configurations` is by arm.
+    `cautions` what makes the figures less believable. `n_configurations` is by arm, and so is
+    `n_seeds`, which is there where seeds are the replicates.
     """
 
     verdict: Verdict
@@ -31,6 +34,7 @@ class Evidence(NamedTuple):
     n_configurations: Mapping[Arm, int]
     reason: str = ""
     cautions: tuple[str, ...] = ()
+    n_seeds: Mapping[Arm, int] | None = None
 
 
 def check(
@@ -42,14 +46,16 @@ def check(
     """
     given = {arm: points.get(arm, _NO_POINTS) for arm in arms_of(statement)}
     counts = {arm: of_arm["config_hash"].nunique() for arm, of_arm in given.items()}
+    by_seed = isinstance(statement, OfSeeds)
+    seeds = {arm: of_arm["seed"].nunique() for arm, of_arm in given.items()} if by_seed else None
 
     def undecided(reason: str) -> Evidence:
-        return Evidence(UNDECIDED, None, counts, reason)
+        return Evidence(UNDECIDED, None, counts, reason, n_seeds=seeds)
 
     if missing := [str(arm) for arm, n in counts.items() if n == 0]:
         return undecided(f"no finished trial of {' or '.join(missing)}")
-    if few := [f"{arm} has {n}" for arm, n in counts.items() if n < MIN_CONFIGURATIONS]:
-        return undecided(f"{' and '.join(few)} configurations; {MIN_CONFIGURATIONS} are needed")
+    if few := _too_few_seeds(given) if by_seed else _too_few(counts):
+        return undecided(few)
     together = pd.concat(given.values())
     if together["data_sha256"].nunique() > 1:
         return undecided("the arms were trained on different data")
@@ -59,7 +65,21 @@ def check(
     if isinstance(measured, str):
         return undecided(measured)
     reason = "the interval reaches to both sides" if measured.verdict == UNDECIDED else ""
+    if isinstance(statement, OfSeeds):
+        return Evidence(
+            measured.verdict, measured, counts, reason, statement.cautions(arms), seeds
+        )
     return Evidence(measured.verdict, measured, counts, reason, _cautions(together))
+
+
+def _too_few(counts: Mapping[Arm, int]) -> str:
+    few = [f"{arm} has {n}" for arm, n in counts.items() if n < MIN_CONFIGURATIONS]
+    return f"{' and '.join(few)} configurations; {MIN_CONFIGURATIONS} are needed" if few else ""
+
+
+def _too_few_seeds(given: Mapping[Arm, pd.DataFrame]) -> str:
+    whys = {arm: why_no_seeds(of_arm) for arm, of_arm in given.items()}
+    return " and ".join(f"{arm} has {why}" for arm, why in whys.items() if why)
 
 
 def _cautions(together: pd.DataFrame) -> tuple[str, ...]:

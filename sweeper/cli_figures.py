@@ -177,12 +177,12 @@ def paper(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Where to write table.csv and claims.csv.")
+        Path | None, typer.Option(help="Where to write the tables and claims.csv.")
     ] = None,
     allow_partial: AllowPartial = False,
     storage: Storage = None,
 ) -> None:
-    """Set stored runs beside a paper: its table, and whether its claims hold."""
+    """Set stored runs beside a paper: its tables, and whether its claims hold."""
     from sweeper.runs import find_run
     from sweeper.stored import papers
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from analysis.papers.melis import MELIS
+from analysis.papers.menon import MENON
 from analysis.papers.paper import Paper
 
-PAPERS: Mapping[str, Paper] = {"melis": MELIS}
+PAPERS: Mapping[str, Paper] = {"melis": MELIS, "menon": MENON}

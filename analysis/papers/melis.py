@@ -18,7 +18,17 @@ from analysis.claims import (
     Range,
     Rises,
 )
-from analysis.papers.paper import KL, NLL, PERPLEXITY, Claim, Column, NotCovered, Paper, Table
+from analysis.papers.paper import Claim, NotCovered, Paper
+from analysis.papers.tables import (
+    KL,
+    NLL,
+    PERPLEXITY,
+    Figure,
+    Head,
+    Method,
+    Table,
+    best,
+)
 
 _EARLY, _LATE, _NEAR_FULL = Range(0.0, 0.5), Range(0.5, 1.0), Range(0.75, 1.0)
 
@@ -241,26 +251,34 @@ _NOT_COVERED = (
     ),
 )
 
+
+def _method(name: str, perplexity: float, nll: float, kl: float, arm: Arm) -> Method:
+    figures = {PERPLEXITY: perplexity, NLL: nll, KL: kl}
+    return Method(name, {head: Figure(value) for head, value in figures.items()}, arm)
+
+
 _TABLE = Table(
     "Table 1",
     "best validation on Penn Treebank",
     "validation",
-    (PERPLEXITY, NLL, KL),
-    (
-        Column("DReG 1", {PERPLEXITY: 99.4, NLL: 4.599, KL: 0.056}, _PTB_DREG_1),
-        Column("DReG 16 K", {PERPLEXITY: 98.3, NLL: 4.588, KL: 0.074}, _PTB_DREG_K),
-        Column("DReG 16 R", {PERPLEXITY: 98.8, NLL: 4.592, KL: 0.206}, _PTB_DREG_R),
-        Column("VIMCO 1", {PERPLEXITY: 99.9, NLL: 4.603, KL: 0.001}, _PTB_VIMCO_1),
-        Column("VIMCO 16 K", {PERPLEXITY: 99.2, NLL: 4.596, KL: 0.144}, _PTB_VIMCO_K),
-        Column("VIMCO 16 R", {PERPLEXITY: 98.9, NLL: 4.594, KL: 0.170}, _PTB_VIMCO_R),
+    heads=(Head(PERPLEXITY, 1), Head(NLL, 3), Head(KL, 3)),
+    methods=(
+        _method("DReG 1", 99.4, 4.599, 0.056, _PTB_DREG_1),
+        _method("DReG 16 K", 98.3, 4.588, 0.074, _PTB_DREG_K),
+        _method("DReG 16 R", 98.8, 4.592, 0.206, _PTB_DREG_R),
+        _method("VIMCO 1", 99.9, 4.603, 0.001, _PTB_VIMCO_1),
+        _method("VIMCO 16 K", 99.2, 4.596, 0.144, _PTB_VIMCO_K),
+        _method("VIMCO 16 R", 98.9, 4.594, 0.170, _PTB_VIMCO_R),
     ),
+    measure=best,
+    methods_down=False,
 )
 
 MELIS = Paper(
     name="melis",
     title="Melis, György and Blunsom (2022): mutual information constraints for Monte-Carlo "
     "objectives",
-    table=_TABLE,
+    tables=(_TABLE,),
     claims=_CLAIMS,
     not_covered=_NOT_COVERED,
 )

@@ -1,6 +1,5 @@
-"""What a paper holds that stored runs can be set beside: its claims and its table."""
+"""What a paper holds that stored runs can be set beside: its claims, tables and pictures."""
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,13 +8,14 @@ import pandas as pd
 from analysis.checking import Evidence, check
 from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Statement, Verdict, arms_of
 from analysis.frontier import Unit
+from analysis.papers.tables import Table
 
 
 class Claim(NamedTuple):
     """A claim of a paper, in some setting: it holds where all of its statements do.
 
-    `number` is that of `methods.md`, section 11, "What the figures say". `split` is the one that
-    has to be evaluated.
+    `number` says where the paper has it: for Melis et al. as `methods.md`, section 11, "What the
+    figures say", numbers them. `split` is the one that has to be evaluated.
     """
 
     number: str
@@ -44,25 +44,13 @@ class NotCovered(NamedTuple):
     why: str
 
 
-class Column(NamedTuple):
-    """A column of a paper's table: a method, its published figures by row, and its arm here."""
-
-    name: str
-    published: Mapping[str, float]
-    arm: Arm
-
-
-class Table(NamedTuple):
-    """A table of best results, each figure that of the configuration with the lowest NLL.
-
-    `rows` name figures that `best_figures` gives.
-    """
+class Picture(NamedTuple):
+    """A picture that runs of a shipped experiment give, by `sweeper frontier` with `options`."""
 
     number: str
     title: str
-    split: str
-    rows: tuple[str, ...]
-    columns: tuple[Column, ...]
+    experiment: str
+    options: tuple[str, ...] = ()
 
 
 class Paper(NamedTuple):
@@ -70,20 +58,23 @@ class Paper(NamedTuple):
 
     name: str
     title: str
-    table: Table
+    tables: tuple[Table, ...]
     claims: tuple[Claim, ...]
     not_covered: tuple[NotCovered, ...]
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """Give the arms that claims and table are about, each once."""
+        """Give the arms that claims and tables are about, each once."""
         claimed = (arm for claim in self.claims for arm in claim.arms)
-        return tuple(dict.fromkeys([*claimed, *(column.arm for column in self.table.columns)]))
+        shown = (arm for table in self.tables for arm in table.arms)
+        return tuple(dict.fromkeys([*claimed, *shown]))
 
     @property
     def experiments(self) -> tuple[str, ...]:
-        """Give the names of the shipped experiments that have those arms."""
-        return tuple(dict.fromkeys(arm.experiment for arm in self.arms))
+        """Give the names of the shipped experiments that have those arms or make the pictures."""
+        drawn = (picture.experiment for picture in self.pictures)
+        return tuple(dict.fromkeys([*(arm.experiment for arm in self.arms), *drawn]))
 
 
 class Answer(NamedTuple):
@@ -100,20 +91,3 @@ def answer(claim: Claim, points: Mapping[Arm, pd.DataFrame], unit: Unit) -> Answ
     verdicts = {found.verdict for found in evidence}
     verdict = FAILS if FAILS in verdicts else UNDECIDED if UNDECIDED in verdicts else HOLDS
     return Answer(claim, verdict, evidence)
-
-
-PERPLEXITY = "perplexity"
-NLL = "NLL per token"
-KL = "KL per token"
-
-
-def best_figures(points: pd.DataFrame) -> dict[str, float]:
-    """Give the figures of the configuration with the lowest NLL, on average over its seeds.
-
-    `points` are in nats per token. The paper's KL is that of the model, E KL(p(z|x) || p(z)): our
-    mutual information.
-    """
-    means = points.groupby("config_hash")[["nll_value", "mi_value"]].mean()
-    best = means.sort_values(["nll_value", "mi_value"]).iloc[0]
-    nll, mi = float(best["nll_value"]), float(best["mi_value"])
-    return {PERPLEXITY: math.exp(nll), NLL: nll, KL: mi}

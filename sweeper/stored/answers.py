@@ -11,6 +11,7 @@ from analysis.claims import UNDECIDED, Arm
 from analysis.frontier import Unit, frontier_points
 from analysis.papers.paper import Answer, Claim, Paper, answer
 from analysis.replicates import LEVEL, N_REPLICATES
+from analysis.seeds import OfSeeds
 from sweeper.stored.choices import unit_of
 from sweeper.stored.protocols import Protocol, Recognised
 
@@ -67,10 +68,7 @@ def answer_all(paper: Paper, groups: Sequence[Group]) -> list[tuple[Answer, Grou
 
 def claim_lines(answers: Sequence[tuple[Answer, Group | None]]) -> list[str]:
     """Tell each claim's answer and the evidence for it; those without any run briefly."""
-    said = [
-        f"claims, with {LEVEL:.0%} intervals from {N_REPLICATES} bootstrap replicates of "
-        "configurations, seeds and Monte Carlo errors"
-    ]
+    said = [f"claims, with {LEVEL:.0%} intervals {_intervals(answers)}"]
     for found, group in answers:
         if group is None:
             continue
@@ -87,6 +85,16 @@ def claim_lines(answers: Sequence[tuple[Answer, Group | None]]) -> list[str]:
     return said
 
 
+def _intervals(answers: Sequence[tuple[Answer, Group | None]]) -> str:
+    statements = [statement for found, _ in answers for statement in found.claim.statements]
+    by_seed = [isinstance(statement, OfSeeds) for statement in statements]
+    replicates = (
+        f"from {N_REPLICATES} bootstrap replicates of configurations, seeds and Monte Carlo errors"
+    )
+    ways = [replicates] * (not all(by_seed)) + ["of Welch's t over seeds"] * any(by_seed)
+    return ", or ".join(ways)
+
+
 def _title(claim: Claim) -> str:
     return f"[{claim.number}] {claim.setting}: {claim.text}"
 
@@ -98,8 +106,9 @@ def _figures(evidence: Evidence) -> list[str]:
         text = f"{measured.quantity}: {measured.estimate:.3g} [{low}, {high}]"
         if measured.mi is not None:
             text += f"; MI {measured.mi[0]:.3g} to {measured.mi[1]:.3g}"
-        counts = ", ".join(str(n) for n in evidence.n_configurations.values())
-        lines.append(f"{text}; configurations: {counts}")
+        seeds = evidence.n_seeds
+        counts = ", ".join(map(str, (seeds or evidence.n_configurations).values()))
+        lines.append(f"{text}; {'seeds' if seeds else 'configurations'}: {counts}")
     lines += [evidence.reason] * bool(evidence.reason)
     return [*lines, *(f"beware: {caution}" for caution in evidence.cautions)]
 
@@ -126,11 +135,14 @@ def claim_rows(answers: Sequence[tuple[Answer, Group | None]]) -> pd.DataFrame:
                     "high": measured.high if measured else None,
                     "mi_low": measured.mi[0] if measured and measured.mi else None,
                     "mi_high": measured.mi[1] if measured and measured.mi else None,
-                    "configurations": ", ".join(
-                        f"{arm}: {n}" for arm, n in evidence.n_configurations.items()
-                    ),
+                    "configurations": _counted(evidence.n_configurations),
+                    "seeds": _counted(evidence.n_seeds) if evidence.n_seeds else None,
                     "reason": evidence.reason or None,
                     "cautions": "; ".join(evidence.cautions) or None,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _counted(counts: Mapping[Arm, int]) -> str:
+    return ", ".join(f"{arm}: {n}" for arm, n in counts.items())

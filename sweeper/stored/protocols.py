@@ -1,6 +1,7 @@
 """Which shipped experiment a stored run is one of, and how it differs from it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,10 +39,32 @@ class Protocol(NamedTuple):
         return "; ".join([*scale, *self.changes]) or "as shipped"
 
 
+class Shipped(NamedTuple):
+    """A shipped experiment, by the name of its file, which may lie in a directory."""
+
+    name: str
+    scale: str | None = None
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Give what the file says at that scale, without defaults."""
+        return _document(shipped()[self.name], self.scale)
+
+    @property
+    def title(self) -> str:
+        """Give the name that the experiment has in its file, in its rows and as a run."""
+        return str(self.document["name"])
+
+    @property
+    def split(self) -> str:
+        """Give the split that it evaluates."""
+        return _split(_arms(self.document, self.title))
+
+
 class Recognised(NamedTuple):
     """A stored run of a shipped experiment, with its final rows under the shipped arms' names.
 
-    `n_trials` is how many the shipped experiment has at full scale.
+    `experiment` is the name of the shipped file, and `n_trials` how many it has at that scale.
     """
 
     run: RunDirectory
@@ -79,31 +102,33 @@ def recognise(
     """
     rows = read_runs([run.path], ["experiment"], final_only=True, damaged=damaged)
     names = set(rows["experiment"])
-    candidates = [name for name in experiments if name in names]
+    candidates = [name for name in experiments if Shipped(name).title in names]
     if not candidates and len(rows):
-        described = run.description
-        candidates = [n for n in experiments if _shipped(n, None).get("description") == described]
+        about = run.description
+        candidates = [n for n in experiments if Shipped(n).document.get("description") == about]
     if len(candidates) != 1 or len(names) != 1:
         return None
     [experiment], [name] = candidates, names
     stored = stored_document(run)
     scale = stored.get("scale")
+    title = Shipped(experiment).title
     complete, with_defaults = _complete(experiment, scale)
     rows = read_runs([run.path], final_only=True, damaged=damaged)
     arms = _arms(stored, name)
-    if set(arms) == {name} != {experiment}:  # the single arm of an experiment is called like it
-        arms = {experiment: arms[name]}
-        rows = rows.assign(arm=experiment)
-    changes = _changes(_arms(complete, experiment), arms, with_defaults=with_defaults)
+    if set(arms) == {name} != {title}:  # the single arm of an experiment is called like it
+        arms = {title: arms[name]}
+        rows = rows.assign(arm=title)
+    as_shipped = _arms(complete, title)
+    changes = _changes(as_shipped, arms, with_defaults=with_defaults)
     if _space(stored) != _space(complete):
         changes.append("search.space has other ranges")
-    full = _shipped(experiment, None)
+    search = Shipped(experiment, scale).document["search"]
     return Recognised(
         run,
         experiment,
         Protocol(_split(arms), scale, tuple(changes)),
         rows,
-        len(_arms(full, experiment)) * full["search"]["trials"] * full["search"].get("seeds", 1),
+        len(as_shipped) * search["trials"] * search.get("seeds", 1),
     )
 
 
@@ -119,8 +144,9 @@ def stored_document(run: RunDirectory) -> Mapping[str, Any]:
     return document.plain()
 
 
-def _shipped(name: str, scale: str | None) -> Mapping[str, Any]:
-    return prune(compose(shipped()[name], scale, (), Problems(name))).plain()
+@cache
+def _document(path: Path, scale: str | None) -> Mapping[str, Any]:
+    return prune(compose(path, scale, (), Problems(str(path)))).plain()
 
 
 def _complete(name: str, scale: str | None) -> tuple[Mapping[str, Any], bool]:
@@ -128,7 +154,7 @@ def _complete(name: str, scale: str | None) -> tuple[Mapping[str, Any], bool]:
     try:
         from sweeper.experiment import load
     except ModuleNotFoundError:  # nothing here can train, so nothing knows the defaults
-        return _shipped(name, scale), False
+        return Shipped(name, scale).document, False
     return load(name, scale=scale).document, True
 
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from sweeper import search
 from sweeper.errors import SweeperError
-from sweeper.experiment import Experiment
+from sweeper.experiment import Experiment, load
 from sweeper.results import ResultStore
 from sweeper.search import (
     GP_TRIALS,
@@ -115,6 +115,32 @@ def test_seeds_are_trials_of_one_configuration_and_the_study_is_told_their_mean(
 
     [trial] = sweep.studies["tiny"].study.get_trials()
     assert trial.values == [7 / 3, 13 / 3]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_where_nothing_is_swept_each_arm_has_one_configuration_and_all_its_seeds(
+    run: Run, experiment_file: Callable[..., Path], sampler: str
+) -> None:
+    file = experiment_file(
+        trial={"training": {"learning_rate": 0.1}},
+        arms=TWO_ARMS,
+        search={"trials": 1, "seeds": 3, "sampler": {"name": sampler}},
+    )
+    table = load(file, overrides=["search.space.training.learning_rate=null"])
+    first = run.sweep(table)
+    for _ in range(2):
+        task = first.next()
+        assert task is not None
+        run.finish(first, task)
+    done = run.complete(run.sweep(table))  # after an interruption
+
+    assert table.document["search"]["space"] == {}
+    assert len(done) == 4
+    stored = run.store.read(["arm", "seed", "config_hash"], final_only=True)
+    assert sorted(zip(stored["arm"], stored["seed"], strict=True)) == [
+        (arm, seed) for arm in TWO_ARMS for seed in range(3)
+    ]
+    assert stored.groupby("arm")["config_hash"].nunique().tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])

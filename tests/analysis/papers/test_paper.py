@@ -7,7 +7,7 @@ import pytest
 
 from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Below
 from analysis.frontier import frontier_points
-from analysis.papers.paper import Claim, answer, best_figures
+from analysis.papers.paper import Claim, answer
 
 Rows = Callable[..., pd.DataFrame]
 A, B, C = (Arm("experiment", name) for name in "abc")
@@ -50,14 +50,3 @@ def test_a_claim_knows_its_arms_once() -> None:
 
     assert claim.arms == (A, B, C)
     assert claim.experiments == ("experiment",)
-
-
-def test_best_figures_are_those_of_the_best_configuration_not_of_the_luckiest_seed(rows) -> None:
-    stored = rows([(4.0, 1.0), (6.0, 3.0), (4.5, 0.5)], tokens=1.0)
-    points = frontier_points(stored.assign(config_hash=["a", "a", "b"])).points
-
-    assert best_figures(points) == {
-        "perplexity": pytest.approx(math.exp(4.5)),
-        "NLL per token": 4.5,
-        "KL per token": 0.5,
-    }

@@ -14,7 +14,7 @@ from sweeper.experiment import load
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.stored import papers, protocols
-from sweeper.stored.protocols import recognise
+from sweeper.stored.protocols import Shipped, recognise
 
 STORAGE = Path("runs")
 VALIDATION = ("trial.evaluation.split=validation",)
@@ -208,7 +208,7 @@ def test_what_cannot_train_does_not_know_defaults_but_sees_what_is_written(
     store_run: StoreRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = store_run("quickstart", {"renyi-vimco-16": 5.6}, overrides=("trial.training.steps=7",))
-    shipped = protocols._shipped("quickstart", None)
+    shipped = Shipped("quickstart").document
     monkeypatch.setattr(protocols, "_complete", lambda name, scale: (shipped, False))
     recognised = recognise(run, ["quickstart"])
 

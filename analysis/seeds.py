@@ -1,0 +1,248 @@
+"""What papers say of single configurations that were each trained with several seeds.
+
+The statements here are `analysis.claims.Statement`s about arms that sweep nothing. Seeds are the
+replicates, and the intervals those of Welch's t (1947), "The generalization of Student's problem
+when several different population variances are involved": the scatter over seeds holds that of
+training and of the evaluation's Monte Carlo draws.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims import Arm, Measured, Sampled
+from analysis.frontier import SMALL_ESS
+from analysis.replicates import LEVEL, Array
+
+MIN_SEEDS = 3  # per arm; fewer say hardly anything of their scatter
+NEAR_CEILING = 0.9  # of what a meter can read
+
+
+class Quantity(NamedTuple):
+    """A stored figure, in nats per observation, and the most that its meter can read.
+
+    `column` and `ceiling` are columns of the stored rows.
+    """
+
+    name: str
+    column: str
+    ceiling: str | None = None
+
+    def __str__(self) -> str:
+        """Give its name."""
+        return self.name
+
+
+NLL = Quantity("NLL", "nll")
+KL = Quantity("KL", "kl")
+BATCH_MI = Quantity("MI as published", "mi_q_batch", "mi_q_batch_ceiling")
+SET_MI = Quantity("MI of the whole set", "mi_q", "mi_q_ceiling")
+
+
+class OfSeeds(ABC):
+    """A statement that is measured by the seeds of one configuration an arm."""
+
+    @abstractmethod
+    def measure(self, arms: Sequence[Sampled]) -> Measured | str:
+        """Measure the number from its arms in order, or say why it cannot be measured."""
+
+    def cautions(self, arms: Sequence[Sampled]) -> tuple[str, ...]:  # noqa: ARG002
+        """Say what makes the figures less believable."""
+        return ()
+
+
+@dataclass(frozen=True)
+class _OfMeans(OfSeeds):
+    """A statement about the difference of two arms' means over seeds."""
+
+    a: Arm
+    b: Arm
+    quantity: Quantity
+
+    def difference(self, arms: Sequence[Sampled], region: tuple[float, float]) -> Measured | str:
+        """Measure the mean of A minus the mean of B."""
+        a, b = (_values(arm.points, self.quantity.column) for arm in arms)
+        if len(a) < MIN_SEEDS or len(b) < MIN_SEEDS:
+            return f"too few trials have a stored {self.quantity}"
+        name = f"difference of the mean {self.quantity}, nats per observation"
+        return Measured(name, *welch(a, b), region)
+
+    def cautions(self, arms: Sequence[Sampled]) -> tuple[str, ...]:
+        """Point out meters near their ceiling, and NLLs of small effective sample sizes."""
+        points = pd.concat([arm.points for arm in arms])
+        found = []
+        if (column := self.quantity.ceiling) is not None:
+            ceiling = float(points[column].astype("float64").mean())
+            reads = max(float(_values(arm.points, self.quantity.column).mean()) for arm in arms)
+            if reads >= NEAR_CEILING * ceiling:
+                found.append(
+                    f"the {self.quantity} cannot exceed {ceiling:.3g} nats and reads {reads:.3g}: "
+                    "it saturates, and hides by how much the arms differ"
+                )
+        weak = int((points["ess"].astype("float64") < SMALL_ESS).sum())
+        if self.quantity == NLL and weak:
+            found.append(
+                f"{weak} of {len(points)} trials have an effective sample size below "
+                f"{SMALL_ESS:g}, so that their NLL is too high"
+            )
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Greater(_OfMeans):
+    """A's mean over seeds is greater than B's, by more than `by`."""
+
+    by: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        margin = f" by more than {self.by:g} nats" if self.by else ""
+        return f"the {self.quantity} of {self.a} is greater than that of {self.b}{margin}"
+
+    def measure(self, arms: Sequence[Sampled]) -> Measured | str:
+        """Measure the difference of two means."""
+        return self.difference(arms, (self.by, math.inf))
+
+
+@dataclass(frozen=True)
+class NotGreater(_OfMeans):
+    """A's mean over seeds is at most B's, up to a margin: it is less than `within` above it.
+
+    That two means are equal cannot be shown from seeds; that one is hardly greater can.
+    """
+
+    within: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return (
+            f"the {self.quantity} of {self.a} is less than {self.within:g} nats above that of "
+            f"{self.b}"
+        )
+
+    def measure(self, arms: Sequence[Sampled]) -> Measured | str:
+        """Measure the difference of two means."""
+        return self.difference(arms, (-math.inf, self.within))
+
+
+Per = Literal["epoch", "run"]
+
+
+@dataclass(frozen=True)
+class Costs(OfSeeds):
+    """Training A takes from `at_least` to `at_most` times as long as training B, on one machine.
+
+    Seconds of a whole run, or `per` epoch: a pass of the outer steps over the training data. The
+    number is the ratio of geometric means over seeds.
+    """
+
+    a: Arm
+    b: Arm
+    at_least: float = 0.0
+    at_most: float = math.inf
+    per: Per = "epoch"
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        least = [f"at least {self.at_least:g}"] * (self.at_least > 0)
+        most = [f"at most {self.at_most:g}"] * math.isfinite(self.at_most)
+        what = "an epoch" if self.per == "epoch" else "the whole training"
+        return f"{what} of {self.a} takes {' and '.join([*least, *most])} times that of {self.b}"
+
+    def measure(self, arms: Sequence[Sampled]) -> Measured | str:
+        """Measure the ratio of two geometric means."""
+        if differs := on_several_machines([arm.points for arm in arms]):
+            return differs
+        a, b = (seconds(arm.points, self.per) for arm in arms)
+        a, b = a[a > 0], b[b > 0]
+        if len(a) < MIN_SEEDS or len(b) < MIN_SEEDS:
+            return "too few trials have a stored cost"
+        what = "an epoch" if self.per == "epoch" else "training"
+        ratio, low, high = map(math.exp, welch(np.log(a), np.log(b)))
+        return Measured(
+            f"ratio of the mean seconds of {what}", ratio, low, high, (self.at_least, self.at_most)
+        )
+
+
+def seconds(points: pd.DataFrame, per: Per) -> Array:
+    """Give `[trials]`: the seconds of training, of an epoch or of the run; NaN where unknown."""
+    spent = points["train_seconds"].to_numpy(np.float64, na_value=np.nan)
+    if per == "run":
+        return spent
+    epochs = points["epochs"].to_numpy(np.float64, na_value=np.nan)
+    return spent / np.where(epochs > 0, epochs, np.nan)
+
+
+def on_several_machines(arms: Sequence[pd.DataFrame]) -> str | None:
+    """Say so where trials ran on more than one machine or device."""
+    places = pd.concat([points[["device", "host"]] for points in arms])
+    if len(places.drop_duplicates()) > 1:
+        return "the trials ran on several machines or devices, whose times do not compare"
+    return None
+
+
+def why_no_seeds(points: pd.DataFrame) -> str | None:
+    """Say why an arm's points are not several seeds of one configuration, if so."""
+    n_configurations = points["config_hash"].nunique()
+    if n_configurations > 1:
+        return f"{n_configurations} configurations; a single one is needed"
+    if (n_seeds := points["seed"].nunique()) < MIN_SEEDS:
+        return f"{n_seeds} seeds; {MIN_SEEDS} are needed"
+    return None
+
+
+def welch(a: Array, b: Array, level: float = LEVEL) -> tuple[float, float, float]:
+    """Give the difference of two means and the ends of its interval by Welch's t.
+
+    `a` and `b` are `[seeds]`, of at least three each. Where neither scatters, such as a count that
+    is the same for every seed, the interval is the difference itself.
+
+    >>> difference, low, high = welch(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
+    >>> round(difference, 3), round(low, 3), round(high, 3)
+    (0.0, -2.267, 2.267)
+    """
+    difference = float(a.mean() - b.mean())
+    errors = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
+    total = float(errors.sum())
+    if total == 0.0:
+        return difference, difference, difference
+    share_a, share_b = errors / total
+    degrees = float(1 / (share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1)))
+    half = student(level, degrees) * math.sqrt(total)
+    return difference, difference - half, difference + half
+
+
+def student(level: float, degrees: float) -> float:
+    """Give the t that |T| stays below with probability `level`, T of Student's distribution.
+
+    From 2 degrees on it is right to seven digits.
+
+    >>> [round(student(0.95, degrees), 3) for degrees in (1, 2, 4, 1e9)]
+    [12.706, 4.303, 2.776, 1.96]
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    scale = math.exp(math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2))
+
+    def within(t: float) -> float:
+        # With t = sqrt(degrees) tan(angle) the density is a power of a cosine.
+        angle = math.atan(t / math.sqrt(degrees))
+        powers = np.cos(angle / 2 * (nodes + 1)) ** (degrees - 1)
+        return scale / math.sqrt(math.pi) * angle * float(weights @ powers)
+
+    low, high = 0.0, 1.0
+    while within(high) < level:
+        low, high = high, 2 * high
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < level else (low, middle)
+    return high
+
+
+def _values(points: pd.DataFrame, column: str) -> Array:
+    values = points[column].to_numpy(np.float64, na_value=np.nan)
+    return values[np.isfinite(values)]
