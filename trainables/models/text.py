@@ -61,6 +61,8 @@ class TextEncoder(Encoder):
     A critic may share the embeddings.
     """
 
+    early_layers: ClassVar[tuple[str, ...]] = ("embedding",)
+
     def __init__(self, vocabulary: int, config: TextLstmConfig) -> None:
         super().__init__()
         self.width = config.hidden

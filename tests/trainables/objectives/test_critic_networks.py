@@ -17,6 +17,7 @@ from trainables.models import Model
 from trainables.models.latents import GaussianLatents
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
+from trainables.models.text import TextLstmConfig
 from trainables.objectives.critic_networks import SeparableCritic
 from trainables.objectives.critics import CriticObjective
 from trainables.training import TrainingRun
@@ -24,7 +25,7 @@ from trainables.trial import TrialConfig
 
 B = 7
 LATENTS = GaussianLatents(kind="gaussian", dimensions=2)
-MODELS = ("symbol_mlp", "sentence_lstm")
+MODELS = ("symbol_mlp", "sentence_lstm", "text_lstm")
 SEPARABLE = ("critic_neural", "critic_hybrid")
 EARLY = "encoder.embedding.weight"
 
@@ -34,6 +35,9 @@ def model_and_batch(name: str) -> tuple[Model, Tensor]:
     if name == "symbol_mlp":
         symbols = SymbolMlpConfig(name="symbol_mlp", latents=LATENTS, embedding=3, hidden=4)
         return symbols.create(9).double(), torch.arange(B)
+    if name == "text_lstm":
+        text = TextLstmConfig(name="text_lstm", latents=LATENTS, embedding=3, hidden=4, dropout=0)
+        return text.create(9).double(), torch.randint(9, (B, 5))
     sentences = SentenceLstmConfig(
         name="sentence_lstm", latents=LATENTS, embedding=3, encoder_hidden=4, decoder_hidden=4
     )
