@@ -15,6 +15,7 @@ from trainables.data import DATA
 from trainables.data.corpus import RemoteFile
 from trainables.data.ptb import PennTreebank
 from trainables.data.symbols import Symbols
+from trainables.data.yelp import Yelp
 
 BODIES = {"train": b"a b c\n" * 1000, "valid": b"a b\n"}
 
@@ -53,6 +54,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path) -> Iterato
         thread.join()
 
 
+def block(name: str) -> str:
+    """What the list tells of one data set."""
+    lines = corpora.listing().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name} "))
+    rest = lines[start + 1 :]
+    n_more = next((i for i, line in enumerate(rest) if not line.startswith(" ")), len(rest))
+    return "\n".join(lines[start : start + 1 + n_more])
+
+
 def test_the_list_tells_what_is_here_and_its_licence(home: Path, data: Path) -> None:
     first, *lines = corpora.listing().splitlines()
 
@@ -63,13 +73,14 @@ def test_the_list_tells_what_is_here_and_its_licence(home: Path, data: Path) -> 
     corpora.fetch_all(["ptb"], force=False)
     assert "2 of 2 files here" in corpora.listing()
     (data / "ptb/valid.txt").write_text("another")
+    assert "see `sweeper data verify ptb`" in block("ptb")
     assert "1 of 2 files here, 0.0 MB in all; 1 not as published, see " in corpora.listing()
 
 
 def test_what_is_fetched_is_told_and_verified(
     home: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    corpora.fetch_all(None, force=False)
+    corpora.fetch_all(["symbols", "ptb"], force=False)
 
     assert capsys.readouterr().out.splitlines() == [
         "symbols: made on the fly, nothing to fetch",
@@ -96,7 +107,7 @@ def test_what_is_missing_or_wrong_is_told(home: Path, data: Path) -> None:
     (data / "ptb").mkdir(parents=True)
     (data / "ptb/train.txt").write_text("something else")
 
-    assert corpora.verification(None) == (
+    assert corpora.verification(["symbols", "ptb"]) == (
         "symbols: made on the fly, nothing to verify\n"
         "ptb: ptb/train.txt: wrong checksum\nptb: ptb/valid.txt: missing",
         False,
@@ -126,15 +137,65 @@ def test_a_file_that_its_home_lacks_is_one_line_that_says_what_to_do(
     assert (data / "ptb/train.txt").read_bytes() == BODIES["train"]
 
 
-@pytest.mark.parametrize("names", [["pbt"], ["ptb", "mnist"], ["../ptb"], [""]])
+@pytest.mark.parametrize("names", [["pbt"], ["ptb", "minst"], ["../ptb"], [""]])
 def test_an_unknown_data_set_is_refused_before_anything_is_fetched(
     names: list[str], data: Path
 ) -> None:
-    with pytest.raises(SweeperError, match=r"no data set '(pbt|mnist|\.\./ptb|)'; there are symb"):
+    with pytest.raises(SweeperError, match=r"no data set '(pbt|minst|\.\./ptb|)'; there are symb"):
         corpora.fetch_all(names, force=False)
     with pytest.raises(SweeperError, match="there is no data set"):
         corpora.verification(names)
     assert not data.exists()
+
+
+YELP = ("yelp/yelp.train.txt", "yelp/yelp.valid.txt", "yelp/yelp.test.txt")
+
+
+def test_the_list_tells_which_files_to_put_where(data: Path) -> None:
+    assert "0 of 3 files here\n" in block("yelp")
+    assert f"put here {', '.join(YELP)}, from {Yelp.source}" in block("yelp")
+    assert "0 of 3 files here, at least 7.4 MB in all\n" in block("yahoo")
+    assert "put here" not in block("yahoo")
+
+
+def test_files_that_nobody_published_a_checksum_of_are_only_there(data: Path) -> None:
+    (data / "yelp").mkdir(parents=True)
+    for name in YELP[:2]:
+        (data / name).write_text("3\tgood\n")
+
+    assert "2 of 3 files here; 2 without a published checksum\n" in block("yelp")
+    there, complete = corpora.verification(["yelp"])
+    assert there.splitlines()[1:] == [
+        f"yelp: {YELP[1]}: here, without a published checksum",
+        f"yelp: {YELP[2]}: missing",
+    ]
+    assert not complete
+    (data / YELP[2]).write_text("3\tgood\n")
+    assert corpora.verification(["yelp"])[1]
+
+
+def test_a_data_set_without_a_home_is_not_fetched_and_said_how_to_get(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SweeperError, match=r"yelp is not complete.* get them from .*Implicit-LVM"):
+        corpora.fetch_all(["yelp"], force=False)
+    (data / "yelp").mkdir(parents=True)
+    for name in YELP:
+        (data / name).write_text("3\tgood\n")
+    corpora.fetch_all(["yelp"], force=False)
+    assert capsys.readouterr().out == "yelp: all files are here\n"
+
+
+def test_without_names_a_data_set_without_a_home_stops_no_other(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {name: DATA[name] for name in ("yelp", "ptb")}
+    monkeypatch.setattr(corpora, "DATA", few)
+
+    corpora.fetch_all(None, force=False)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("yelp: data set yelp is not complete")
+    assert len(others) == 2
 
 
 def test_without_names_all_data_sets_are_meant() -> None:

@@ -1,5 +1,6 @@
 """Fetching against a local server that misbehaves on demand."""
 
+import gzip
 import hashlib
 import socket
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from trainables.data.corpus import RemoteFile
 from trainables.data.fetch import PAUSES, fetch
-from trainables.data.files import DataError, missing
+from trainables.data.files import DataError, git_blob, missing
 
 BODY = bytes(range(256)) * 1_000  # several chunks
 HALF = len(BODY) // 2
@@ -164,7 +165,9 @@ def test_a_wrong_checksum_leaves_nothing_behind(server: Server, tmp_path: Path) 
     server.replies = [whole(wrong)]
     found = hashlib.sha256(wrong).hexdigest()
 
-    with pytest.raises(DataError, match=rf"expected sha256 {server.file.sha256}, got {found}"):
+    with pytest.raises(
+        DataError, match=rf"expected sha256 {server.file.sha256}, got sha256 {found}"
+    ):
         fetch(server.file, tmp_path)
     assert [path.name for path in (tmp_path / "set").iterdir()] == [".lock"]
     assert len(server.ranges) == 1
@@ -192,6 +195,51 @@ def test_a_body_without_end_is_not_read_to_its_end(server: Server, tmp_path: Pat
         fetch(server.file, tmp_path, on_progress=lambda done, _: seen.append(done))
     assert max(seen) <= len(BODY)
     assert missing([server.file], tmp_path)
+
+
+def test_a_file_of_unknown_size_is_fetched_and_checked_by_its_git_blob_id(
+    server: Server, tmp_path: Path
+) -> None:
+    file = server.file._replace(size=None, sha256="", git_blob=git_blob(BODY))
+    totals: list[int] = []
+    server.replies = [whole(BODY[::-1]), whole(BODY)]
+
+    with pytest.raises(DataError, match=f"expected git blob id {git_blob(BODY)}, got git blob id"):
+        fetch(file, tmp_path)
+    fetch(file, tmp_path, on_progress=lambda _, total: totals.append(total))
+    assert set(totals) == {len(BODY)}
+    assert (tmp_path / file.name).read_bytes() == BODY
+
+
+def test_a_file_of_unknown_size_is_resumed(server: Server, tmp_path: Path, waits: Waits) -> None:
+    server.replies = [cut_after(1_000)]
+
+    path = fetch(server.file._replace(size=None), tmp_path, wait=waits.append)
+    assert path.read_bytes() == BODY
+    assert server.ranges == [None, "bytes=1000-"]
+
+
+def test_a_body_whose_length_nobody_tells_is_refused_unread(
+    server: Server, tmp_path: Path
+) -> None:
+    def unbounded(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+
+    server.replies = [unbounded]
+    with pytest.raises(DataError, match=r"file\.txt does not tell its length: put these files"):
+        fetch(server.file._replace(size=None), tmp_path)
+    assert missing([server.file], tmp_path)
+
+
+def test_a_gzip_file_is_checked_by_what_it_holds(server: Server, tmp_path: Path) -> None:
+    packed = gzip.compress(BODY)
+    file = server.file._replace(name="set/file.gz", size=len(packed))
+    server.replies = [whole(packed)]
+
+    assert fetch(file, tmp_path).read_bytes() == packed
+    assert fetch(file, tmp_path)  # found to be good
+    assert len(server.ranges) == 1
 
 
 def test_a_truncated_body_is_kept_and_resumed_by_the_next_run(

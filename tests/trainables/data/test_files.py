@@ -1,5 +1,6 @@
 """The data directory: where it is, what it lacks, and names that would leave it."""
 
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from trainables.data.files import (
     DataError,
     data_root,
     digest,
+    git_blob,
     missing,
     path_of,
+    read_content,
     require,
     verify,
 )
@@ -53,11 +56,81 @@ def test_a_data_set_is_required_whole_and_right(tmp_path: Path) -> None:
     require(data, tmp_path)
 
 
-def test_the_digest_depends_on_content_and_order_and_not_on_names() -> None:
+def test_a_file_is_known_by_its_git_blob_id_where_its_sha256_is_not(tmp_path: Path) -> None:
+    file = RemoteFile("a", "", None, git_blob="ce013625030ba8dba906f756967f9e9ca394464a")
+    (tmp_path / "a").write_bytes(b"hello\n")  # the id that `git hash-object` prints
+
+    assert verify(file, tmp_path) == "ok"
+    (tmp_path / "a").write_bytes(b"hello")
+    assert verify(file, tmp_path) == "wrong checksum"
+
+
+def test_a_gzip_file_is_known_by_what_it_holds_however_it_is_packed(tmp_path: Path) -> None:
+    file = remote("a.gz")
+    for level in (1, 9):
+        (tmp_path / "a.gz").write_bytes(gzip.compress(CONTENT, level, mtime=level))
+        assert verify(file, tmp_path) == "ok"
+        assert read_content(file, tmp_path / "a.gz") == CONTENT
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"mine"))
+    assert verify(file, tmp_path) == "wrong checksum"
+
+
+@pytest.mark.parametrize("broken", [CONTENT, gzip.compress(CONTENT)[:-9], b""])
+def test_a_broken_gzip_file_is_a_wrong_one_and_is_not_read(broken: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(broken)
+
+    assert verify(remote("a.gz"), tmp_path) == "wrong checksum"
+    if broken:  # nothing at all is what no gzip members hold
+        with pytest.raises(DataError, match=r"cannot unpack .*a\.gz") as error:
+            read_content(remote("a.gz"), path)
+        assert "\n" not in str(error.value)
+
+
+class Supplied(OneFile):
+    files = (RemoteFile("set/a.txt", "", None),)
+    source = "the library"
+
+
+def test_a_file_that_nothing_is_known_of_is_taken_as_it_lies(tmp_path: Path) -> None:
+    data, path = Supplied(name="set"), tmp_path / "set/a.txt"
+    path.parent.mkdir()
+
+    with pytest.raises(
+        DataError, match=r"lacks set/a\.txt: get them from the library and put them"
+    ):
+        require(data, tmp_path)
+    path.write_bytes(b"anything")
+    assert verify(data.files[0], tmp_path) == "unchecked"
+    require(data, tmp_path)
+
+
+def test_a_wrong_file_without_a_home_is_told_with_its_source(tmp_path: Path) -> None:
+    class Known(Supplied):
+        files = (remote("a.txt"),)
+
+    (tmp_path / "a.txt").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"wrong of a\.txt: get it from the library\."):
+        require(Known(name="set"), tmp_path)
+
+
+def test_the_digest_depends_on_content_and_order_and_not_on_names(tmp_path: Path) -> None:
     a, b = remote("a", b"a"), remote("b", b"b")
 
-    assert digest([a, b]) == digest([a._replace(name="c"), b._replace(url="https://d")])
-    assert len({digest([a, b]), digest([b, a]), digest([a]), digest([])}) == 4
+    assert digest([a, b], tmp_path) == digest(
+        [a._replace(name="c"), b._replace(url="https://d")], tmp_path
+    )
+    assert len({digest(files, tmp_path) for files in ([a, b], [b, a], [a], [])}) == 4
+
+
+@pytest.mark.parametrize("known", [{}, {"git_blob": git_blob(b"a")}])
+def test_the_digest_is_the_same_before_and_after_a_sha256_is_known(
+    known: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+
+    file = RemoteFile("a", "", None, **known)
+    assert digest([file], tmp_path) == digest([remote("a", b"a")], tmp_path)
 
 
 def test_the_data_directory_is_the_one_that_was_chosen(

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from trainables.data.corpus import PAD, Corpus, RemoteFile
 from trainables.data.files import DataError
-from trainables.data.ptb import PennTreebank, build_vocabulary, encode, read_sentences
+from trainables.data.ptb import PennTreebank
+from trainables.data.text import build_vocabulary
 
 TRAIN = " the cat sat \n the <unk> sat down \n the end \n"
 VALID = " a cat \n"
@@ -40,12 +41,8 @@ def tiny(tmp_path: Path) -> type[PennTreebank]:
     return Tiny
 
 
-def test_tokens_are_numbered_by_frequency_then_spelling_after_the_end_symbol(
-    tmp_path: Path,
-) -> None:
-    write(tmp_path, "train.txt", TRAIN)
-
-    vocabulary = build_vocabulary(read_sentences(tmp_path / "train.txt"))
+def test_tokens_are_numbered_by_frequency_then_spelling_after_the_end_symbol() -> None:
+    vocabulary = build_vocabulary(TRAIN.splitlines(), "<unk>")
 
     assert list(vocabulary.items()) == list(TOKENS.items())
 
@@ -82,21 +79,6 @@ def test_the_cut_counts_the_end_symbol_so_a_cut_sentence_has_none(
     train = tiny(name="ptb", max_tokens=max_tokens).load(tmp_path).splits["train"]
 
     torch.testing.assert_close(train, torch.tensor(expected), rtol=0, atol=0)
-
-
-def test_a_last_line_without_newline_and_windows_line_ends_read_the_same(tmp_path: Path) -> None:
-    (tmp_path / "unix.txt").write_bytes(b" a b \n c \n")
-    (tmp_path / "windows.txt").write_bytes(b"a b\r\nc")
-
-    expected = [["a", "b"], ["c"]]
-    assert read_sentences(tmp_path / "unix.txt") == expected
-    assert read_sentences(tmp_path / "windows.txt") == expected
-
-
-def test_encoding_keeps_to_the_vocabulary_it_is_given() -> None:
-    tokens = encode([["b", "a"], ["z"]], {"<eos>": 0, "a": 7, "b": 8, "<unk>": 9}, max_tokens=5)
-
-    assert tokens.tolist() == [[8, 7, 0], [9, 0, PAD]]
 
 
 def test_the_checksum_is_of_the_content_and_not_of_the_cut(
@@ -150,6 +132,10 @@ def uncut(published: Path) -> Corpus:
 @pytest.fixture(scope="module")
 def cut(published: Path) -> Corpus:
     return PennTreebank(name="ptb").load(published)
+
+
+def test_the_published_content_has_the_checksum_that_stored_rows_name(cut: Corpus) -> None:
+    assert cut.sha256 == "e608be97f6eb722091d84afabe24e2c0aa7597d745d6441c29ee6fd7ef1431c0"
 
 
 def test_the_published_vocabulary_has_10000_tokens(cut: Corpus) -> None:

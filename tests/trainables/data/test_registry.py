@@ -46,8 +46,20 @@ def test_an_unknown_name_is_refused_with_the_known_ones(config: dict[str, str]) 
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_remote_files_are_over_https_in_a_directory_of_their_own(name: str) -> None:
-    for file in DATA[name].files:
-        assert file.url.startswith("https://")
-        assert file.name.startswith(f"{name}/")
-        assert len(bytes.fromhex(file.sha256)) == 32
+def test_files_are_in_a_directory_and_have_a_home_with_a_checksum_or_a_source(name: str) -> None:
+    data = DATA[name]
+    for file in data.files:
+        assert "/" in file.name
+        assert len(bytes.fromhex(file.sha256)) in (0, 32)
+        assert len(bytes.fromhex(file.git_blob)) in (0, 20)
+        if data.source:
+            assert not file.url
+        else:
+            assert file.url.startswith("https://")
+            assert file.sha256 or file.git_blob
+
+
+@pytest.mark.parametrize("name", ["yahoo_small", "yelp_short", "omniglot28"])
+def test_data_that_is_not_the_published_one_says_so(name: str) -> None:
+    assert "NLLs are not the published ones" in DATA[name].licence
+    assert "NLLs" in (DATA[name].__doc__ or "").partition("\n")[0]
