@@ -22,6 +22,12 @@ SYNTHETIC = [
 PTB = ["ptb_dreg_kl", "ptb_dreg_renyi", "ptb_vimco_kl", "ptb_vimco_renyi"]
 
 
+MENON_TABLES = ["menon/table1_yahoo", "menon/table1_yelp", "menon/table2_omniglot"]
+MENON_FRONTIERS = ["menon/frontier_omniglot", "menon/frontier_yahoo"]
+MENON = [*MENON_TABLES, *MENON_FRONTIERS, "menon/fig3", "menon/table3_cost"]
+CRITICS = ["critic-self", "critic-hybrid", "critic-neural"]
+
+
 def scales() -> list[tuple[str, str | None]]:
     """Every shipped experiment at every scale that it or a base declares."""
     return [(name, None) for name in shipped()] + [
@@ -34,8 +40,8 @@ def trials(experiment: Experiment) -> dict[str, dict[str, Any]]:
     return {name: trial.resolved() for name, trial in experiment.example_trials().items()}
 
 
-def test_the_experiments_of_the_paper_and_a_quickstart_are_shipped() -> None:
-    assert sorted(shipped()) == sorted([*SYNTHETIC, *PTB, "quickstart"])
+def test_the_experiments_of_the_papers_and_a_quickstart_are_shipped() -> None:
+    assert sorted(shipped()) == sorted([*SYNTHETIC, *PTB, *MENON, "quickstart"])
 
 
 @pytest.mark.parametrize(("name", "scale"), scales())
@@ -46,7 +52,7 @@ def test_each_loads_under_its_own_name_and_reads_back(
     copy = tmp_path / "experiment.yaml"
     copy.write_text(experiment.to_yaml())
 
-    assert experiment.name == name
+    assert experiment.name == name.replace("/", "_")
     assert experiment.scale == scale
     assert experiment.description
     assert load(copy) == experiment
@@ -181,6 +187,82 @@ def test_the_other_arms_are_as_named(name: str, arms: dict[str, tuple[str, str, 
     }
 
     assert found == arms
+
+
+@pytest.mark.parametrize("name", MENON_TABLES)
+def test_arms_are_the_rows_of_a_table_with_five_seeds_and_nothing_swept(name: str) -> None:
+    experiment = load(name)
+    found = trials(experiment)
+
+    assert list(found) == ["vae", "sa-vae", "skip-vae", "lagging-vae", *CRITICS]
+    assert not any(arm.space for arm in experiment.arms.values())
+    assert (experiment.search.trials, experiment.search.seeds) == (1, 5)
+    assert load(name, scale="small").search.seeds >= 3
+    assert {arm: trial["objective"]["name"] for arm, trial in found.items()} == {
+        **dict.fromkeys(("vae", "sa-vae", "skip-vae", "lagging-vae"), "vae"),
+        **{arm: arm.replace("-", "_") for arm in CRITICS},
+    }
+    assert {found[arm]["objective"]["lambda"] for arm in CRITICS} == {1.0}
+    assert [arm for arm, trial in found.items() if trial["model"]["inference"]] == ["sa-vae"]
+    assert found["sa-vae"]["model"]["inference"]["steps"] == 20
+    assert [arm for arm, trial in found.items() if trial["model"]["skip"]] == ["skip-vae"]
+    procedures = {arm: trial["training"]["procedure"]["name"] for arm, trial in found.items()}
+    assert [arm for arm, name in procedures.items() if name == "aggressive"] == ["lagging-vae"]
+
+
+@pytest.mark.parametrize("name", MENON_TABLES[:2])
+def test_text_is_trained_and_evaluated_as_published(name: str) -> None:
+    for trial in trials(load(name)).values():
+        model, training, evaluation = (trial[part] for part in ("model", "training", "evaluation"))
+        assert model["latents"] == {"kind": "gaussian", "dimensions": 32}
+        assert (model["embedding"], model["hidden"], model["dropout"]) == (512, 1024, 0.5)
+        assert training["optimizer"] == {"name": "sgd", "momentum": 0.0}
+        assert (training["learning_rate"], training["clip_norm"]) == (1.0, 5.0)
+        assert (training["batching"], training["batch_size"]) == ("exact_length", 32)
+        assert (training["epochs"], training["steps"]) == (100, None)
+        schedule = {"factor": 0.5, "patience": 2, "first_epoch": 15, "max_decays": 5}
+        assert training["schedule"].items() >= schedule.items()
+        assert (evaluation["split"], evaluation["samples"]) == ("test", 500)
+        assert (evaluation["mi_batch_size"], evaluation["limit"]) == (32, None)
+
+
+def test_images_are_trained_and_evaluated_as_published() -> None:
+    for trial in trials(load("menon/table2_omniglot")).values():
+        training, evaluation = trial["training"], trial["evaluation"]
+        assert trial["model"]["name"] == "resnet_masked"
+        assert trial["model"]["latents"] == {"kind": "gaussian", "dimensions": 32}
+        assert training["optimizer"]["betas"] == [0.9, 0.999]
+        assert (training["learning_rate"], training["clip_norm"]) == (1e-3, 5.0)
+        assert (training["batch_size"], training["epochs"]) == (50, 1000)
+        schedule = {"factor": 0.5, "patience": 20, "first_epoch": 0, "max_decays": 5}
+        assert training["schedule"].items() >= schedule.items()
+        assert (evaluation["split"], evaluation["samples"]) == ("test", 500)
+        assert (evaluation["mi_batch_size"], evaluation["limit"]) == (50, None)
+
+
+@pytest.mark.parametrize("name", MENON_FRONTIERS)
+def test_frontiers_sweep_the_weights_of_critics_and_of_the_kl(name: str) -> None:
+    experiment = load(name)
+
+    assert {arm: list(found.space) for arm, found in experiment.arms.items()} == {
+        **{arm: ["objective.lambda"] for arm in CRITICS},
+        "beta-vae": ["objective.beta"],
+    }
+    assert experiment.frontier.maximize == "mi_q"
+
+
+def test_the_cost_is_that_of_the_table_and_the_figure_has_its_arms() -> None:
+    table, cost, figure = (
+        trials(load(f"menon/{name}")) for name in ("table1_yahoo", "table3_cost", "fig3")
+    )
+
+    assert set(cost) == set(table) - {"skip-vae"}
+    assert set(figure) == set(cost) - {"sa-vae"}
+    for arm, trial in cost.items():
+        for part in ("data", "model", "objective", "training"):
+            assert trial[part] == table[arm][part]
+    for trial in figure.values():
+        assert trial["evaluation"]["every"] is not None
 
 
 def test_four_trials_of_the_main_job_are_four() -> None:

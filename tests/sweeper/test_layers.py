@@ -350,6 +350,8 @@ def test_an_experiment_without_arms_has_none_to_set(folder: Path) -> None:
 
 def test_an_existing_path_comes_before_a_shipped_experiment(folder: Path) -> None:
     assert find("quickstart.yaml") == find("quickstart") == shipped()["quickstart"]
+    table = "menon/table2_omniglot"  # in a directory
+    assert find(f"{table}.yaml") == find(table) == shipped()[table]
 
     write(folder, quickstart="a: 1")
 
