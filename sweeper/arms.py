@@ -221,7 +221,7 @@ class _Check:
 
     def _of_trial(self, fault: Fault) -> Problem:
         path, message = fault.path, fault.message
-        if fault.kind == "missing" and not self._is_section(path):
+        if fault.message == "is required" and not self._is_section(path):
             message = "is neither set nor swept; set it or sweep it"
         if fault.kind in _REQUIRED:
             owners = ((self.trial, "trial"), (self.change, f"arms.{self.name}"))

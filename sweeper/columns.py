@@ -66,6 +66,8 @@ COLUMNS = (
     Column("train_seconds", _FLOAT, "seconds of training so far"),
     Column("eval_seconds", _FLOAT, "seconds of evaluation so far"),
     Column("steps_per_second", _FLOAT, "training steps per second"),
+    Column("updates", _INT, "parameter updates so far, those of inner loops too"),
+    Column("epochs", _FLOAT, "passes over the training data so far, inner loops apart"),
     Column("device", _TEXT, "device trained on"),
     Column("host", _TEXT, "machine trained on"),
     Column("peak_memory_bytes", _INT, "largest memory use of the trial's process or device"),

@@ -140,7 +140,7 @@ def _translate(
                 continue
             expected = " or ".join(dict.fromkeys(_EXPECTED[other] for other in here))
             kind, message = "type", f"{expected} was expected, got {describe(given)}"
-        elif kind == "missing":
+        elif details["msg"] == "Field required":
             message = "is required"
         elif kind == "extra_forbidden":
             message = unknown("key", str(path[-1]), {n for m in owners for n in fields(m)})

@@ -27,6 +27,7 @@ class Running(NamedTuple):
     task: Task
     since: float
     step: int = 0
+    n_steps: int | None = None  # none before the worker has told
     loss: float | None = None
 
 
@@ -58,7 +59,7 @@ class Progress:
         now = self.running.get(task.trial_id)
         if now is not None:
             self.running[task.trial_id] = now._replace(
-                step=report["step"], loss=report["train_loss"]
+                step=report["step"], n_steps=report["n_steps"], loss=report["train_loss"]
             )
 
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -160,10 +161,11 @@ class LiveProgress(Progress):
     def _trials(self) -> RenderableType:
         table = Table("arm", "step", "loss", "knobs", box=None, pad_edge=False)
         for trial in list(self.running.values()):
-            steps = trial.task.config.training.steps
+            # A worker alone knows how many steps epochs have.
+            n_steps = trial.n_steps or trial.task.config.training.steps or "?"
             table.add_row(
                 Text(trial.task.arm),
-                f"{trial.step}/{steps}",
+                f"{trial.step}/{n_steps}",
                 "" if trial.loss is None else f"{trial.loss:.4g}",
                 Text(" ".join(f"{p}={_short(v)}" for p, v in trial.task.values.items())),
             )

@@ -79,7 +79,8 @@ def rerun(point: Point) -> int:
     print(
         f"{point.trial_id} of {point.run.path}: arm {stored['arm']}, seed {stored['seed']}{others}"
     )
-    print(f"training {config.training.steps} steps on {run.device.type}", flush=True)
+    most = "up to " if config.training.schedule else ""  # which may end it early
+    print(f"training {most}{run.n_steps} steps on {run.device.type}", flush=True)
     try:
         status, reason = _train(run)
     except KeyboardInterrupt:
@@ -190,7 +191,7 @@ def _train(run: TrainingRun) -> tuple[str, str | None]:
 @contextmanager
 def _shown(run: TrainingRun) -> Iterator[Any]:
     """Show how far a run is: a bar on a terminal, a line for every evaluation elsewhere."""
-    steps = run.config.training.steps
+    steps = run.n_steps
     if sys.stdout.isatty():
         columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(), transient=True) as progress:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Count = Annotated[int, Field(gt=0, lt=2**31)]
 """How many of something: at least one, and no more than a tensor can index."""
 
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
 
 class Config(BaseModel):
     """A typed, frozen piece of a trial's configuration.

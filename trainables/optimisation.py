@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from torch import nn
 
-from trainables.config import Config, Count
-
-Momentum = Annotated[float, Field(ge=0, lt=1)]
+from trainables.config import Config, Count, Momentum
+from trainables.feeding import Batching
+from trainables.procedures import AnyProcedure, Plain
+from trainables.schedules import Plateau
 
 
 class Adam(Config):
@@ -35,23 +37,53 @@ class TrainingConfig(Config):
 
     `l2` is the coefficient c of a penalty c/2 ||theta||^2 on all parameters. `clip_norm` bounds
     the Euclidean norm of the loss's gradient, before that of the penalty is added.
+
+    Its length is either `steps` or `epochs`, passes over the training data. `batching` is
+    `shuffled`, batches of one size from one permutation after another, or `exact_length`, batches
+    of sentences that are equally long, in an order of their own every epoch. Where there is a
+    `schedule`, training may end early, and what is evaluated in the end, and kept, is the model
+    with the best validation loss. `procedure` says which parameters a step updates.
     """
 
-    steps: Count
+    steps: Count | None = None
+    epochs: Count | None = None
     batch_size: Count
     learning_rate: PositiveFloat
     optimizer: Optimizer = Adam(name="adam")
     l2: NonNegativeFloat = 0.0
     clip_norm: PositiveFloat | None = None
+    batching: Batching = "shuffled"
+    schedule: Plateau | None = None
+    procedure: AnyProcedure = Plain(name="plain")
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> "TrainingConfig":
+        if self.steps is None and self.epochs is None:
+            raise _wrong("steps", "missing", "neither steps nor epochs is set; set one of them")
+        if self.steps is not None and self.epochs is not None:
+            raise _wrong("epochs", "two_lengths", "steps is set too; remove one of them")
+        return self
 
 
-def create(config: TrainingConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimiser that `config` describes."""
+def _wrong(field: str, kind: Literal["missing", "two_lengths"], why: str) -> ValidationError:
+    error = PydanticCustomError(kind, why)
+    return ValidationError.from_exception_data(
+        "TrainingConfig", [InitErrorDetails(type=error, loc=(field,), input=None)]
+    )
+
+
+def create(
+    config: TrainingConfig,
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float | None = None,
+) -> torch.optim.Optimizer:
+    """Build the optimiser that `config` describes, at its learning rate or another."""
+    rate = config.learning_rate if learning_rate is None else learning_rate
     match config.optimizer:
         case Adam(betas=betas, eps=eps):
             return torch.optim.Adam(
                 parameters,
-                lr=config.learning_rate,
+                lr=rate,
                 betas=betas,
                 eps=eps,
                 weight_decay=config.l2,  # adds l2 * theta to the gradient: an L2 penalty
@@ -60,7 +92,7 @@ def create(config: TrainingConfig, parameters: Iterable[nn.Parameter]) -> torch.
         case Sgd(momentum=momentum):
             return torch.optim.SGD(
                 parameters,
-                lr=config.learning_rate,
+                lr=rate,
                 momentum=momentum,
                 weight_decay=config.l2,
                 fused=True,

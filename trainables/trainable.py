@@ -76,6 +76,7 @@ class LatentVariableTrial(tune.Trainable):
             "status": status,
             "reason": reason,
             "step": run.step if run else 0,
+            "n_steps": run.n_steps if run else None,
             "evaluations": run.evaluations if run and ended else [],
             "train_loss": run.train_loss if run else None,
             "cost": [run.cost()] if run else [],

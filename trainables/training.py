@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ import torch
 from torch import Tensor
 
 from trainables import optimisation
-from trainables.data.corpus import Corpus
-from trainables.evaluation.importance import trim
+from trainables.data.corpus import PAD, Corpus
 from trainables.evaluation.metrics import Metrics, evaluate
+from trainables.feeding import Measure, TrainingData, Validation, elbo_loss
+from trainables.learner import Learner
+from trainables.schedules import PlateauSchedule
 from trainables.trial import TrialConfig
 
 _EVALUATIONS_APART = 0x9E3779B97F4A7C15  # no trial's own seed leads so far
+_VALIDATIONS_APART = 0x3C6EF372FE94F82A  # nor here, nor does any evaluation's
 
 ABSURD = 10  # times the NLL of a uniform guess; no trained model is there
 
@@ -31,6 +35,9 @@ class DivergedError(ArithmeticError):
 class TrainingRun:
     """A model, its objective and optimiser, and how far they have come.
 
+    A run has at most `n_steps` steps; a schedule may end it before. Whether with its last step or
+    before, a run with a schedule ends with the best weights that were validated.
+
     All randomness follows from `seed`: parameters, data order, dropout and samples. Runs leave
     torch's global generator as they find it, so several can take turns in one process.
     """
@@ -41,34 +48,88 @@ class TrainingRun:
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.corpus: Corpus = config.data.load(data_root)
         self.step = 0
+        self._checked = 0  # the last step that the schedule and the procedure have looked at
         self.train_seconds = self.eval_seconds = 0.0
         self.evaluations: list[dict[str, Any]] = []
         self._loss_sum, self._loss_steps = torch.zeros((), device=self.device), 0
-        self._order = DataOrder(len(self.corpus.splits["train"]), config.training.batch_size, seed)
+        training = config.training
+        shared = (self.corpus, training.batching, training.batch_size)
+        self._data = TrainingData(*shared, seed, self.device)
+        apart = (seed + _VALIDATIONS_APART) % 2**63
+        self._validation = Validation(*shared, apart, self.device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model = config.model.create(self.corpus.vocabulary, self.corpus.shape)
             self.objective = config.objective.create(self.model).to(self.device)
             self.model.to(self.device)
             self._random = _random_state(self.device)
-        self._parameters = [*self.model.parameters(), *self.objective.parameters()]
-        self.optimizer = optimisation.create(config.training, self._parameters)
+        self._learner = Learner(
+            self.model,
+            self.objective,
+            partial(optimisation.create, training),
+            training.learning_rate,
+            training.clip_norm,
+        )
+        self._schedule = PlateauSchedule(training.schedule) if training.schedule else None
+        self._procedure = training.procedure.create(config.data.kind)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many steps go once through the training data, rounded up."""
+        return self._data.order.steps_per_epoch
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps the run has, unless its schedule ends it before."""
+        training = self.config.training
+        if training.steps is not None:
+            return training.steps
+        assert training.epochs is not None  # as the configuration makes sure
+        return self._data.order.steps(training.epochs)
 
     @property
     def finished(self) -> bool:
         """Say whether every step is trained and the last one evaluated."""
-        return self.step == self.config.training.steps and not self.evaluation_due
+        return self._trained and not self._check_due and not self.evaluation_due
 
     @property
     def evaluation_due(self) -> bool:
         """Say whether the current step is to be evaluated and has not been."""
-        every, steps = self.config.evaluation.every, self.config.training.steps
+        if self._check_due:  # which may load other weights
+            return False
+        every = self.config.evaluation.every
         last = self.evaluations[-1]["step"] if self.evaluations else 0
-        wanted = self.step == steps or (every is not None and self.step % every == 0)
+        wanted = self._trained or (every is not None and self.step % every == 0)
         return wanted and self.step > last
+
+    @property
+    def _trained(self) -> bool:
+        stopped = self._schedule is not None and self._schedule.stops
+        return stopped or self.step == self.n_steps
+
+    @property
+    def _check_due(self) -> bool:
+        """Say whether the validation set is to be looked at before anything else happens."""
+        return self.step > self._checked and (self._schedule_due or self._epoch_watched)
+
+    @property
+    def _schedule_due(self) -> bool:
+        if self._schedule is None:
+            return False
+        if self.step == self.n_steps:
+            return True
+        every = self._schedule.config.every
+        return self._data.order.ends_epoch(self.step) if every is None else self.step % every == 0
+
+    @property
+    def _epoch_watched(self) -> bool:
+        return self._procedure.watches_epochs and self._data.order.ends_epoch(self.step)
 
     def train(self, seconds: float = float("inf")) -> None:
         """Take steps until an evaluation is due or about `seconds` have passed.
+
+        A step with its inner updates, or one look at the validation set, is finished whatever the
+        time. Both are part of the method, and of `train_seconds`.
 
         Raises `DivergedError` when the loss is no longer finite, or can no longer be computed.
         """
@@ -77,7 +138,10 @@ class TrainingRun:
         self.objective.train()
         with self._own_randomness(), self._telling_divergence():
             while not self.evaluation_due and not self.finished:
-                self._take_step()
+                if self._check_due:
+                    self._check()
+                else:
+                    self._take_step()
                 if self.device.type == "cpu" or self.step % 50 == 0 or self.evaluation_due:
                     self._refuse_divergence()
                 if time.perf_counter() - start > seconds:
@@ -91,7 +155,7 @@ class TrainingRun:
         Raises what `load_state_dict` does where it is the state of another model.
         """
         self.model.load_state_dict(model)
-        self.step = self.config.training.steps
+        self.step = self._checked = self.n_steps
 
     def evaluate(self) -> Metrics:
         """Measure the model as it is, and remember the result.
@@ -108,7 +172,9 @@ class TrainingRun:
         for name in ("nll", "mi"):
             if not torch.tensor(metrics[name]).isfinite():
                 raise DivergedError(f"{name} is {metrics[name]} at step {self.step}")
-        guessing = float(metrics["tokens"] or 1) * math.log(self.corpus.vocabulary)
+        guessing = _elements(self.corpus.splits[self.config.evaluation.split]) * math.log(
+            self.corpus.vocabulary
+        )
         name = "nll" if metrics["nll_exact"] is None else "nll_exact"
         if float(metrics[name] or 0) > ABSURD * guessing:
             raise DivergedError(
@@ -126,7 +192,11 @@ class TrainingRun:
         return (self._loss_sum / self._loss_steps).item() if self._loss_steps else None
 
     def cost(self) -> dict[str, float | int]:
-        """Give seconds spent so far, and the largest memory this process has ever held."""
+        """Give seconds spent so far, and the largest memory this process has ever held.
+
+        `updates` counts updates of parameters, those of inner loops too, and `epochs` the passes
+        over the training data, to which inner loops add nothing.
+        """
         if self.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(self.device)
         else:
@@ -137,6 +207,8 @@ class TrainingRun:
             "eval_seconds": self.eval_seconds,
             "steps_per_second": self.step / self.train_seconds if self.train_seconds else 0.0,
             "peak_memory_bytes": memory,
+            "updates": self._learner.updates,
+            "epochs": self._data.order.passes(self.step),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -146,9 +218,10 @@ class TrainingRun:
         """
         return {
             "step": self.step,
-            "model": self.model.state_dict(),
-            "objective": self.objective.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "checked": self._checked,
+            **self._learner.state_dict(),
+            "procedure": self._procedure.state_dict(),
+            "schedule": self._schedule.state_dict() if self._schedule else None,
             "random": self._random,
             "loss_sum": self._loss_sum,
             "loss_steps": self._loss_steps,
@@ -160,10 +233,11 @@ class TrainingRun:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` gave, which stays as it is."""
         state = copy.deepcopy(state)  # an optimiser works on the tensors that it is given
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self.objective.load_state_dict(state["objective"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self._checked = state["step"], state["checked"]
+        self._learner.load_state_dict(state)
+        self._procedure.load_state_dict(state["procedure"])
+        if self._schedule is not None:
+            self._schedule.load_state_dict(state["schedule"])
         self._random = {name: value.cpu() for name, value in state["random"].items()}
         self._loss_sum = state["loss_sum"].to(self.device)
         self._loss_steps = state["loss_steps"]
@@ -171,16 +245,31 @@ class TrainingRun:
         self.evaluations = list(state["evaluations"])
 
     def _take_step(self) -> None:
-        x = trim(self.corpus.splits["train"][self._order.batch(self.step)])
-        self.optimizer.zero_grad()
-        loss = self.objective(self.model, x.to(self.device, non_blocking=True)).loss
-        loss.backward()
-        if self.config.training.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self.config.training.clip_norm)
-        self.optimizer.step()
-        self._loss_sum += loss.detach()
+        self.objective.begin_step(self.step, self.steps_per_epoch)
+        self._loss_sum += self._procedure.take_step(self._learner, self._data, self.step)
         self._loss_steps += 1
         self.step += 1
+
+    def _check(self) -> None:
+        """Let the procedure and the schedule look at the validation set after a step."""
+        if self._epoch_watched and self.step < self.n_steps:
+            self._procedure.end_epoch(self._validate)
+        if self._schedule is not None:
+            if self._schedule_due:
+                loss = self._validate(elbo_loss, self._schedule.config.limit)
+                # The epoch that the step before began in: over now, or still under way.
+                epoch = self._data.order.epochs_over(self.step - 1)
+                self._schedule.check(self._learner, loss, epoch)
+            if self._trained:
+                self._schedule.finish(self._learner)
+        self._checked = self.step
+
+    def _validate(self, figure: Measure, limit: int | None) -> float:
+        value = self._validation.measure(self.model, figure, limit)
+        if not math.isfinite(value):
+            name = figure.__name__.replace("_", " ")
+            raise DivergedError(f"the {name} of validation is {value} at step {self.step}")
+        return value
 
     def _refuse_divergence(self) -> None:
         if not self._loss_sum.isfinite():
@@ -196,7 +285,11 @@ class TrainingRun:
         try:
             yield
         except (RuntimeError, ValueError) as error:
-            largest = torch.stack([p.detach().abs().max() for p in self._parameters]).max().item()
+            largest = (
+                torch.stack([p.detach().abs().max() for p in self._learner.parameters])
+                .max()
+                .item()
+            )
             if largest < torch.finfo(torch.float32).max ** 0.5:  # products of these are finite
                 raise
             raise DivergedError(
@@ -215,38 +308,13 @@ class TrainingRun:
                 self._random = _random_state(self.device)
 
 
-class DataOrder:
-    """Which observations each training step sees: one permutation after another.
-
-    A function of the step and the seed alone, so a run that continues needs no memory of it.
-    """
-
-    def __init__(self, n_observations: int, batch_size: int, seed: int) -> None:
-        self.n_observations, self.batch_size, self.seed = n_observations, batch_size, seed
-        self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
-
-    def batch(self, step: int) -> Tensor:
-        """Give the indices of one batch, `[batch_size]`."""
-        position, end = step * self.batch_size, (step + 1) * self.batch_size
-        pieces = []
-        while position < end:
-            epoch, start = divmod(position, self.n_observations)
-            stop = min(self.n_observations, start + end - position)
-            pieces.append(self._permute(epoch)[start:stop])
-            position += stop - start
-        return torch.cat(pieces)
-
-    def _permute(self, epoch: int) -> Tensor:
-        if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed)
-            generator.manual_seed(int(torch.randint(2**62, (), generator=generator)) + epoch)
-            self._permutation = torch.randperm(self.n_observations, generator=generator)
-            self._epoch = epoch
-        return self._permutation
-
-
 def _random_state(device: torch.device) -> dict[str, Tensor]:
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["device"] = torch.cuda.get_rng_state(device)
     return state
+
+
+def _elements(x: Tensor) -> float:
+    """Give the mean number of tokens or pixels of an observation."""
+    return (x.numel() if x.dim() > 2 else (x != PAD).sum().item()) / len(x)

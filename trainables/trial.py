@@ -64,6 +64,15 @@ class TrialConfig(Config):
             raise _mismatch("batch_size", why)
         return training
 
+    @field_validator("training")
+    @classmethod
+    def _suits_the_data(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        data = info.data.get("data")
+        if data is not None and training.batching == "exact_length" and data.kind != "sentences":
+            why = f"exact_length is for sentences, but data {data.name!r} is {data.kind}"
+            raise _mismatch("batching", f"{why}; use shuffled")
+        return training
+
     def resolved(self) -> dict[str, Any]:
         """Give the whole configuration with every default filled in, as plain values."""
         return self.model_dump(mode="json", by_alias=True)

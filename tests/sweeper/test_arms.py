@@ -144,7 +144,7 @@ def test_an_arm_holds_every_default_that_its_trials_have_in_common() -> None:
         ),
         (
             ("steps: 10, ", ""),
-            "x.yaml:6: trial.training.steps: is neither set nor swept; set it or sweep it",
+            "x.yaml:6: trial.training.steps: neither steps nor epochs is set; set one of them",
         ),
         (
             ("    objective.lambda: {kind: float, low: -0.05, high: 0.9999}\n", ""),

@@ -68,11 +68,12 @@ def test_a_sweep_counts_from_what_earlier_attempts_stored(tasks: list[Task]) -> 
 def test_a_report_moves_a_running_trial_on(tasks: list[Task]) -> None:
     display = Progress(4, NOTHING)
     display.started(tasks[0])
-    display.reported(tasks[0], {"step": 3, "train_loss": 1.5})
-    display.reported(tasks[1], {"step": 3, "train_loss": 1.5})  # has just ended
+    display.reported(tasks[0], {"step": 3, "n_steps": 8, "train_loss": 1.5})
+    display.reported(tasks[1], {"step": 3, "n_steps": 8, "train_loss": 1.5})  # has just ended
 
     [running] = display.running.values()
-    assert (running.task, running.step, running.loss) == (tasks[0], 3, 1.5)
+    assert (running.task, running.step, running.n_steps) == (tasks[0], 3, 8)
+    assert running.loss == 1.5
 
 
 def test_the_time_left_follows_from_the_trials_of_this_attempt(
@@ -153,18 +154,33 @@ def test_a_terminal_shows_counts_trials_at_work_and_frontiers(
     assert isinstance(display, LiveProgress)
     display.started(tasks[0])
     display.started(tasks[1])
-    display.reported(tasks[1], {"step": 3, "train_loss": 1.23456})
+    display.reported(tasks[1], {"step": 3, "n_steps": 8, "train_loss": 1.23456})
     time.now += 3661
 
     text = drawn(display)
 
     assert "2/9 trials: 1 done, 1 failed, 2 running 1:01:01 elapsed, ? left" in text
     assert "tiny 0/4 training.learning_rate=0.01235" in text
-    assert "tiny 3/4 1.235 training.learning_rate=0.01235" in text
+    assert "tiny 3/8 1.235 training.learning_rate=0.01235" in text
     assert "tiny 1.00 → 2.000" in text
     assert "stopping" not in text
     display.stopping()
     assert "stopping: running trials save their state" in drawn(display)
+
+
+def test_a_trial_of_epochs_has_no_number_of_steps_before_its_worker_tells(
+    tasks: list[Task],
+) -> None:
+    config = tasks[0].config
+    training = config.training.model_copy(update={"steps": None, "epochs": 3})
+    task = tasks[0]._replace(config=config.model_copy(update={"training": training}))
+    display = LiveProgress(9, NOTHING)
+    display.started(task)
+    assert "tiny 0/? " in drawn(display)
+
+    display.reported(task, {"step": 3, "n_steps": 8, "train_loss": None})
+
+    assert "tiny 3/8 " in drawn(display)
 
 
 def test_text_in_brackets_is_shown_as_it_is(tasks: list[Task]) -> None:

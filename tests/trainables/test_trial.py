@@ -265,11 +265,15 @@ def test_the_identity_is_the_checksum_of_the_resolved_trial_and_the_data() -> No
         },
         "training": {
             "steps": 10,
+            "epochs": None,
             "batch_size": 2,
             "learning_rate": 0.01,
             "optimizer": {"name": "adam", "betas": [0.0, 0.999], "eps": 1e-8},
             "l2": 0.0,
             "clip_norm": None,
+            "batching": "shuffled",
+            "schedule": None,
+            "procedure": {"name": "plain"},
         },
         "evaluation": {
             "split": "validation",

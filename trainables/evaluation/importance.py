@@ -88,7 +88,7 @@ def batches(x: Tensor, size: int) -> Iterator[Tensor]:
 
 
 def trim(x: Tensor) -> Tensor:
-    """Drop the columns of sentences `[B, T]` in which all are over; symbols stay as they are."""
-    if x.dim() == 1 or x.is_cuda:  # on a device, shapes stay the same and nothing waits for it
+    """Drop the columns of sentences `[B, T]` in which all are over; all else stays as it is."""
+    if x.dim() != 2 or x.is_cuda:  # on a device, shapes stay the same and nothing waits for it
         return x
     return x[:, : int((x != PAD).sum(dim=1).max())]

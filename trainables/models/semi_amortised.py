@@ -13,11 +13,10 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
-from trainables.config import Config, Count
+from trainables.config import Config, Count, Momentum
 from trainables.models.encoder import Encoder
 from trainables.models.model import Encoding, Model
 from trainables.models.vocabulary import second_derivatives
-from trainables.optimisation import Momentum
 
 
 class SemiAmortised(Config):

@@ -223,6 +223,7 @@ def test_batches_are_cut_in_order_and_trimmed_to_their_longest_sentence() -> Non
     assert [part.tolist() for part in batches(torch.arange(5), 2)] == [[0, 1], [2, 3], [4]]
 
 
-def test_trimming_leaves_symbols_and_full_sentences_as_they_are() -> None:
-    for x in (torch.arange(5), torch.arange(6).view(2, 3)):
+def test_trimming_leaves_symbols_images_and_full_sentences_as_they_are() -> None:
+    image = torch.zeros(2, 3, 4, dtype=torch.uint8)
+    for x in (torch.arange(5), torch.arange(6).view(2, 3), image):
         assert torch.equal(trim(x), x)

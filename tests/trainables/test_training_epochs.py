@@ -1,0 +1,375 @@
+"""Training by epochs: its length, batches of one length, schedules, and inner loops with them."""
+
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trainables import training
+from trainables.data.corpus import PAD, Corpus
+from trainables.data.ptb import PennTreebank
+from trainables.training import DivergedError, TrainingRun
+from trainables.trial import TrialConfig
+
+TIMINGS = {"train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"}
+GAUSSIAN = {"kind": "gaussian", "dimensions": 2}
+SENTENCES = {
+    "name": "sentence_lstm",
+    "embedding": 3,
+    "encoder_hidden": 4,
+    "decoder_hidden": 4,
+    "latents": GAUSSIAN,
+    "dropout": {"input": 0.2, "output": 0.2, "network": "both"},
+}
+ELBO = {"name": "bound", "estimator": "elbo", "samples": 1}
+PLATEAU = {"kind": "plateau", "patience": 1, "first_epoch": 0}
+AGGRESSIVE = {"name": "aggressive", "max_inner": 3, "check_every": 1}
+SGD = {"name": "sgd", "momentum": 0.9}
+LENGTHS = [1, 1, 1, 2, 2, 3, 3, 3, 3, 3]  # batches of 2: 2 + 1 + 3
+
+
+@pytest.fixture(autouse=True)
+def _corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand ten random sentences in for Penn Treebank."""
+    x = torch.randint(6, (10, 4), generator=torch.Generator().manual_seed(0))
+    x = x.where(torch.arange(4) < torch.tensor(LENGTHS)[:, None], PAD)
+    splits = {"train": x, "validation": x.flip(0)[:7], "test": x[5:]}
+    monkeypatch.setattr(PennTreebank, "load", lambda self, root: Corpus(splits, 6, "-"))
+
+
+def start(evaluation: dict[str, Any] | None = None, **settings: Any) -> TrainingRun:
+    given = {"batch_size": 2, "learning_rate": 0.1, "optimizer": SGD, **settings}
+    trial = {
+        "data": {"name": "ptb"},
+        "model": SENTENCES,
+        "objective": ELBO,
+        "training": given,
+        "evaluation": {"samples": 2, **(evaluation or {})},
+    }
+    return TrainingRun(TrialConfig.model_validate(trial), 0, data_root=Path("/nonexistent"))
+
+
+def advance(run: TrainingRun) -> None:
+    if run.evaluation_due:
+        run.evaluate()
+    else:
+        run.train(seconds=0.0)
+
+
+def finish(run: TrainingRun) -> TrainingRun:
+    while not run.finished:
+        run.train()
+        run.evaluate()
+    return run
+
+
+def parameters(run: TrainingRun) -> Tensor:
+    return torch.cat([part.detach().flatten() for part in run.model.parameters()]).clone()
+
+
+def script(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> list[float]:
+    """Let the validation set have these losses, one after another."""
+    left = list(losses)
+
+    def elbo_loss(model: object, batches: object) -> float:
+        return left.pop(0)
+
+    monkeypatch.setattr(training, "elbo_loss", elbo_loss)
+    return left
+
+
+# Epochs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_steps", "steps_per_epoch"),
+    [
+        ({"epochs": 3}, 15, 5),
+        ({"epochs": 3, "batch_size": 4}, 8, 3),  # 30 observations in batches of 4
+        ({"epochs": 3, "batch_size": 25}, 2, 1),
+        ({"epochs": 3, "batching": "exact_length"}, 18, 6),
+        ({"steps": 7, "batching": "exact_length"}, 7, 6),
+    ],
+)
+def test_a_run_is_as_long_as_its_steps_or_epochs(
+    settings: dict[str, Any], n_steps: int, steps_per_epoch: int
+) -> None:
+    run = finish(start(**settings))
+
+    assert (run.step, run.n_steps, run.steps_per_epoch) == (n_steps, n_steps, steps_per_epoch)
+    [row] = run.evaluations
+    assert row["step"] == row["updates"] == n_steps
+    if "epochs" in settings:
+        assert 3 <= row["epochs"] < 3 + 1 / steps_per_epoch or settings.get("batch_size") == 25
+
+
+def test_epochs_and_as_many_steps_are_the_same_training() -> None:
+    by_epochs, by_steps = finish(start(epochs=2)), finish(start(steps=10))
+
+    assert torch.equal(parameters(by_epochs), parameters(by_steps))
+
+
+def test_batches_of_one_length_are_all_seen_every_epoch() -> None:
+    run = start(epochs=2, batching="exact_length")
+    seen: list[Tensor] = []
+    run.objective.register_forward_pre_hook(lambda module, given: seen.append(given[1]))
+
+    run.train()
+
+    assert not any((x == PAD).any() for x in seen)
+    shapes = [sorted(tuple(x.shape) for x in seen[start : start + 6]) for start in (0, 6)]
+    assert shapes[0] == shapes[1] == [(1, 1), (1, 3), (2, 1), (2, 2), (2, 3), (2, 3)]
+
+
+# Grey images ----------------------------------------------------------------------------------
+
+
+def grey_run() -> TrainingRun:
+    """A run on sentences of zeros and ones, drawn anew as grey images are."""
+    run = start(steps=8, batching="shuffled")
+    grey = torch.randint(256, (10, 4), generator=torch.Generator().manual_seed(1))
+    run._data.corpus = run.corpus._replace(grey=grey.to(torch.uint8))
+    return run
+
+
+def test_fresh_draws_continue_to_the_same_bits() -> None:
+    whole = grey_run()
+    seen: list[Tensor] = []
+    whole.objective.register_forward_pre_hook(lambda module, given: seen.append(given[1]))
+    whole.objective.register_forward_pre_hook(lambda m, given: (given[0], given[1].long()))
+    whole.train()
+    assert len({tuple(x.flatten().tolist()) for x in seen}) > 4
+
+    for moment in range(8):
+        stopped, continued = grey_run(), grey_run()
+        for run in (stopped, continued):
+            run.objective.register_forward_pre_hook(lambda m, given: (given[0], given[1].long()))
+        for _ in range(moment):
+            advance(stopped)
+        continued.load_state_dict(stopped.state_dict())
+        continued.train()
+        assert torch.equal(parameters(continued), parameters(whole))
+
+
+# Schedules ------------------------------------------------------------------------------------
+
+
+def test_a_schedule_ends_with_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = script(monkeypatch, [3.0, 1.0, 2.0, 5.0])
+    run = start(epochs=4, schedule={**PLATEAU, "patience": 9}, evaluation={"every": 5})
+    after: dict[int, Tensor] = {}
+    while not run.finished:
+        advance(run)
+        after[run.step] = parameters(run)
+
+    assert left == []
+    assert torch.equal(after[20], after[10])
+    assert not torch.equal(after[15], after[10])
+    assert [row["step"] for row in run.evaluations] == [5, 10, 15, 20]
+    # Whatever the step, evaluations draw the same samples.
+    assert run.evaluations[3]["nll"] == run.evaluations[1]["nll"] != run.evaluations[2]["nll"]
+
+
+def test_a_decay_goes_back_to_the_best_weights_with_a_new_optimiser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script(monkeypatch, [1.0, 2.0, 3.0, 0.5])
+    run = start(epochs=4, schedule={**PLATEAU, "patience": 2})
+    best = None
+    while run.step < 15 or run._check_due:
+        advance(run)
+        if run.step == 5 and not run._check_due:
+            best = parameters(run)
+
+    assert best is not None
+    assert torch.equal(parameters(run), best)
+    assert run._learner.learning_rate == 0.05
+    assert not run._learner.optimizer.state
+    finish(run)
+    assert not torch.equal(parameters(run), best)
+
+
+def test_training_stops_after_the_last_decay(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = script(monkeypatch, [1.0, 2.0, 3.0])
+    run = finish(start(epochs=9, schedule={**PLATEAU, "max_decays": 2}))
+
+    assert left == []
+    assert (run.step, run.n_steps) == (15, 45)
+    assert [row["step"] for row in run.evaluations] == [15]
+    run.train()
+    assert run.step == 15
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "checks"),
+    [(None, 12, [5, 10, 12]), (None, 10, [5, 10]), (4, 10, [4, 8, 10]), (3, 6, [3, 6])],
+)
+def test_checks_follow_epochs_or_steps_and_the_last_step(
+    monkeypatch: pytest.MonkeyPatch, every: int | None, steps: int, checks: list[int]
+) -> None:
+    run = start(steps=steps, schedule={**PLATEAU, "every": every})
+    found = []
+
+    def elbo_loss(model: object, batches: object) -> float:
+        found.append(run.step)
+        return 1.0
+
+    monkeypatch.setattr(training, "elbo_loss", elbo_loss)
+    finish(run)
+
+    assert found == checks
+
+
+@pytest.mark.parametrize(
+    ("every", "first_epoch", "decay"), [(None, 2, 15), (2, 2, 12), (5, 1, 10)]
+)
+def test_the_epoch_of_a_check_is_the_one_that_its_step_is_in(
+    monkeypatch: pytest.MonkeyPatch, every: int | None, first_epoch: int, decay: int
+) -> None:
+    losses = map(float, itertools.count())
+    monkeypatch.setattr(training, "elbo_loss", lambda model, batches: next(losses))
+    schedule = {**PLATEAU, "every": every, "first_epoch": first_epoch, "max_decays": 1}
+
+    assert finish(start(epochs=9, schedule=schedule)).step == decay
+
+
+def test_looking_at_the_validation_set_does_not_disturb_training() -> None:
+    runs = [
+        start(steps=19, schedule=schedule)
+        for schedule in (
+            None,
+            {**PLATEAU, "patience": 99},
+            {**PLATEAU, "patience": 99, "every": 1, "limit": 3},
+        )
+    ]
+    for run in runs:
+        while run.step < 18:
+            advance(run)
+
+    assert torch.equal(parameters(runs[1]), parameters(runs[0]))
+    assert torch.equal(parameters(runs[2]), parameters(runs[0]))
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script(monkeypatch, [float("nan")])
+
+    with pytest.raises(DivergedError, match="the elbo loss of validation is nan at step 5"):
+        start(epochs=2, schedule=PLATEAU).train()
+
+
+def test_a_look_at_the_validation_set_is_a_step_of_its_own_and_part_of_training() -> None:
+    run = start(epochs=2, schedule=PLATEAU)
+    for _ in range(5):
+        run.train(seconds=0.0)
+    assert (run.step, run._checked) == (5, 0)
+    before = run.train_seconds
+
+    run.train(seconds=0.0)
+
+    assert (run.step, run._checked) == (5, 5)
+    assert run.train_seconds > before
+    assert run.eval_seconds == 0
+
+
+# The same bits --------------------------------------------------------------------------------
+
+RUNS: dict[str, dict[str, Any]] = {
+    "plateau": {"epochs": 6, "schedule": PLATEAU, "learning_rate": 1.0},
+    "plateau, adam, one length": {
+        "epochs": 4,
+        "schedule": {**PLATEAU, "every": 3, "against": "best", "limit": 4, "max_decays": 3},
+        "batching": "exact_length",
+        "optimizer": {"name": "adam", "betas": [0.9, 0.99]},
+    },
+    "aggressive, adam": {
+        "epochs": 4,
+        "optimizer": {"name": "adam", "betas": [0.9, 0.99]},
+        "procedure": AGGRESSIVE,
+        "clip_norm": 1.0,
+    },
+    "aggressive with a plateau, one length": {
+        "epochs": 4,
+        "schedule": PLATEAU,
+        "procedure": {**AGGRESSIVE, "stop": {"rule": "below_best", "times": 2}, "limit": 5},
+        "batching": "exact_length",
+        "learning_rate": 0.5,
+    },
+}
+
+
+def remembered(run: TrainingRun) -> bytes:
+    state = {k: v for k, v in run.state_dict().items() if k not in TIMINGS}
+    state["evaluations"] = [
+        {k: v for k, v in row.items() if k not in TIMINGS} for row in run.evaluations
+    ]
+    return repr(bits(state)).encode()
+
+
+def bits(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return (str(state.dtype), tuple(state.shape), state.cpu().numpy().tobytes())
+    if isinstance(state, dict):
+        return {key: bits(value) for key, value in state.items()}
+    return [bits(part) for part in state] if isinstance(state, list | tuple) else state
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_interrupted_anywhere_continues_to_the_same_bits(name: str) -> None:
+    """From every state, one step, check or evaluation leads to the very next one."""
+    whole, continued = (start(evaluation={"every": 4}, **RUNS[name]) for _ in range(2))
+    decays = 0
+    while not whole.finished:
+        file = io.BytesIO()
+        torch.save(whole.state_dict(), file)
+        file.seek(0)
+        torch.manual_seed(whole.step)
+        if whole.step == 5:  # as another process would
+            continued = start(evaluation={"every": 4}, **RUNS[name])
+        continued.load_state_dict(torch.load(file, weights_only=True))
+
+        advance(whole)
+        advance(continued)
+
+        assert remembered(continued) == remembered(whole)
+        assert continued.finished == whole.finished
+        decays = whole._schedule.rule.n_decays if whole._schedule else 0
+    assert "schedule" not in RUNS[name] or decays >= 1
+
+
+def test_a_model_that_is_adopted_has_only_to_be_evaluated() -> None:
+    trained = finish(start(epochs=3, schedule=PLATEAU))
+    run = start(epochs=3, schedule=PLATEAU)
+
+    run.adopt(trained.model.state_dict())
+
+    assert run.evaluation_due
+    assert run.evaluate()["nll"] == trained.evaluations[-1]["nll"]
+    assert run.finished
+
+
+# Guessing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("nll", "absurd"), [(5_400.0, False), (5_500.0, True)])
+def test_guessing_an_image_is_guessing_its_pixels(
+    monkeypatch: pytest.MonkeyPatch, nll: float, absurd: bool
+) -> None:
+    """28 x 28 bits are 543 nats."""
+    run = start(steps=1)
+    run.train()
+    images = torch.zeros(3, 28, 28, dtype=torch.uint8)
+    run.corpus = Corpus({"validation": images}, 2, "-")
+    figures = {"nll": nll, "mi": 0.0, "tokens": 1.0, "nll_exact": None}
+    monkeypatch.setattr(training, "evaluate", lambda *_: dict(figures))
+
+    if absurd:
+        with pytest.raises(DivergedError, match="over 10 times that of guessing uniformly"):
+            run.evaluate()
+    else:
+        assert run.evaluate()["nll"] == nll

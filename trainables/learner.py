@@ -1,0 +1,91 @@
+"""A model, its objective and their optimiser: what a single update is made with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.models import Model
+from trainables.objectives import Objective
+
+
+class Learner:
+    """Takes gradients of the objective and updates parameters with them.
+
+    The `inference` parameters are those of q(z|x) and whatever the objective learns, a critic for
+    example, which bounds a property of the same samples of q(z|x). All others, those of p(x|z),
+    are `generative`. `updates` counts the updates made so far.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        new_optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer],
+        learning_rate: float,
+        clip_norm: float | None,
+    ) -> None:
+        self.model, self.objective, self.clip_norm = model, objective, clip_norm
+        self.parameters = [*model.parameters(), *objective.parameters()]
+        self.inference = [*model.inference_parameters(), *objective.parameters()]
+        of_inference = {id(parameter) for parameter in self.inference}
+        self.generative = [p for p in self.parameters if id(p) not in of_inference]
+        self._new_optimizer = new_optimizer
+        self.optimizer = new_optimizer(self.parameters, learning_rate)
+        self.updates = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """The optimiser's present step size."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def differentiate(self, x: Tensor) -> Tensor:
+        """Take the loss on a batch and its gradient in all parameters; gives the loss.
+
+        The gradient's norm is bounded over all of them together, whichever are updated.
+        """
+        self.optimizer.zero_grad()
+        loss = self.objective(self.model, x).loss
+        loss.backward()
+        if self.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        return loss.detach()
+
+    def update(self, frozen: Sequence[nn.Parameter] = ()) -> None:
+        """Update all parameters but the `frozen` ones; the optimiser's memory of these stays."""
+        for parameter in frozen:
+            parameter.grad = None
+        self.optimizer.step()
+        self.updates += 1
+
+    def begin_again(self, learning_rate: float) -> None:
+        """Go on with an optimiser that remembers nothing."""
+        self.optimizer = self._new_optimizer(self.parameters, learning_rate)
+
+    def weights(self) -> dict[str, dict[str, Tensor]]:
+        """Copy the state of the model and the objective."""
+        return {
+            name: {key: value.clone() for key, value in module.state_dict().items()}
+            for name, module in (("model", self.model), ("objective", self.objective))
+        }
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Go back to what `weights` gave."""
+        self.model.load_state_dict(weights["model"])
+        self.objective.load_state_dict(weights["objective"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the state of all three and the number of updates; no copies."""
+        return {
+            "model": self.model.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave, whose tensors the optimiser may take over."""
+        self.load_weights(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.updates = state["updates"]

@@ -1,0 +1,124 @@
+"""Learning rates that fall when validation stops getting better, and the best weights kept.
+
+He et al. (2019), "Lagging Inference Networks and Posterior Collapse in Variational Autoencoders",
+as their code has it: after every epoch the validation loss is compared with a reference. Once it
+has been worse `patience` times in a row, from epoch `first_epoch` on, the best weights so far are
+loaded, the optimiser starts anew at `factor` times its learning rate, and after `max_decays` of
+these training is over.
+"""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from trainables.config import Config, Count
+from trainables.learner import Learner
+
+
+class Plateau(Config):
+    """A learning-rate schedule on the validation loss, which is -ELBO with one sample of z.
+
+    The defaults are those for text; for images `patience: 20`, `first_epoch: 0`, `against: best`.
+
+    `against` says what a loss has to beat. The `best` loss is the lowest of all. The `reference`
+    is the last loss that was no worse than the reference before it, and a decay makes it the
+    current, worse, loss: after a decay a loss may pass that is far from the best. Losses that are
+    worse count from the start, so the first decay can fall on epoch `first_epoch` itself.
+
+    A check follows every epoch or, with `every`, that many steps, on all or `limit` of the
+    validation observations. The last step is always checked.
+    """
+
+    kind: Literal["plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: Count = Field(default=2, description="worse losses in a row before a decay")
+    first_epoch: int = Field(default=15, ge=0, description="from 0; no decay before its end")
+    max_decays: Count = Field(default=5, description="decays after which training is over")
+    against: Literal["reference", "best"] = "reference"
+    every: Count | None = Field(default=None, description="steps between checks, not an epoch")
+    limit: Count | None = Field(default=None, description="validation observations of a check")
+
+
+class Verdict(NamedTuple):
+    """What follows from a validation loss."""
+
+    is_best: bool
+    decays: bool
+    stops: bool
+
+
+class PlateauRule:
+    """The rule alone: it is told losses and says what follows."""
+
+    def __init__(self, config: Plateau) -> None:
+        self.config = config
+        self.best: float | None = None
+        self.reference: float | None = None
+        self.n_worse, self.n_decays = 0, 0
+
+    def judge(self, loss: float, epoch: int) -> Verdict:
+        """Take note of the loss after a part of epoch `epoch`, from 0.
+
+        A loss that equals the reference is no worse; one that equals the best is no better.
+        """
+        is_best = self.best is None or loss < self.best
+        if self.config.against == "best":
+            is_worse = not is_best
+        else:
+            is_worse = self.reference is not None and loss > self.reference
+        if is_best:
+            self.best = loss
+        self.n_worse = self.n_worse + 1 if is_worse else 0
+        decays = self.n_worse >= self.config.patience and epoch >= self.config.first_epoch
+        if decays:
+            self.n_worse = 0
+            self.n_decays += 1
+        if decays or not is_worse:
+            self.reference = loss
+        return Verdict(is_best, decays, self.n_decays >= self.config.max_decays)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that is remembered, as plain values."""
+        names = ("best", "reference", "n_worse", "n_decays")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+        self.best, self.reference = state["best"], state["reference"]
+        self.n_worse, self.n_decays = state["n_worse"], state["n_decays"]
+
+
+class PlateauSchedule:
+    """The rule at work on a learner, whose best weights it keeps."""
+
+    def __init__(self, config: Plateau) -> None:
+        self.config, self.rule = config, PlateauRule(config)
+        self._best: dict[str, Any] | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Say whether training is over."""
+        return self.rule.n_decays >= self.config.max_decays
+
+    def check(self, learner: Learner, loss: float, epoch: int) -> None:
+        """Act on the validation loss of the learner as it is."""
+        verdict = self.rule.judge(loss, epoch)
+        if verdict.is_best:
+            self._best = learner.weights()
+        if verdict.decays:
+            self.finish(learner)
+            learner.begin_again(self.config.factor * learner.learning_rate)
+
+    def finish(self, learner: Learner) -> None:
+        """Give the learner the best weights of all checks."""
+        if self._best is not None:
+            learner.load_weights(self._best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what is remembered, the best weights too; no copies."""
+        return {**self.rule.state_dict(), "weights": self._best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave, whose tensors are taken over."""
+        self.rule.load_state_dict(state)
+        self._best = state["weights"]
