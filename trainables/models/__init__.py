@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from trainables.models.images.gated import ResNetGatedConfig
+from trainables.models.images.masked import ResNetMaskedConfig
 from trainables.models.model import Model, ModelConfig
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
@@ -15,6 +17,8 @@ __all__ = ["MODELS", "AnyModel", "Model", "ModelConfig"]
 MODELS: dict[str, type[ModelConfig]] = {
     "symbol_mlp": SymbolMlpConfig,
     "sentence_lstm": SentenceLstmConfig,
+    "resnet_masked": ResNetMaskedConfig,
+    "resnet_gated": ResNetGatedConfig,
 }
 
 if TYPE_CHECKING:
