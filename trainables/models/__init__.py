@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from trainables.models.config import ModelConfig
+from trainables.models.images.gated import ResNetGatedConfig
+from trainables.models.images.masked import ResNetMaskedConfig
 from trainables.models.model import Model
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
@@ -18,6 +20,8 @@ MODELS: dict[str, type[ModelConfig]] = {
     "symbol_mlp": SymbolMlpConfig,
     "sentence_lstm": SentenceLstmConfig,
     "text_lstm": TextLstmConfig,
+    "resnet_masked": ResNetMaskedConfig,
+    "resnet_gated": ResNetGatedConfig,
 }
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from trainables import objectives
 from trainables.models import Model
+from trainables.models.images.masked import ResNetMaskedConfig
 from trainables.models.latents import GaussianLatents
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
@@ -25,9 +26,13 @@ from trainables.trial import TrialConfig
 
 B = 7
 LATENTS = GaussianLatents(kind="gaussian", dimensions=2)
-MODELS = ("symbol_mlp", "sentence_lstm", "text_lstm")
 SEPARABLE = ("critic_neural", "critic_hybrid")
-EARLY = "encoder.embedding.weight"
+EARLY = {
+    "symbol_mlp": "encoder.embedding.",
+    "sentence_lstm": "encoder.embedding.",
+    "text_lstm": "encoder.embedding.",
+    "resnet_masked": "encoder.shared.",
+}
 
 
 def model_and_batch(name: str) -> tuple[Model, Tensor]:
@@ -35,6 +40,17 @@ def model_and_batch(name: str) -> tuple[Model, Tensor]:
     if name == "symbol_mlp":
         symbols = SymbolMlpConfig(name="symbol_mlp", latents=LATENTS, embedding=3, hidden=4)
         return symbols.create(9).double(), torch.arange(B)
+    if name == "resnet_masked":
+        config = ResNetMaskedConfig.model_validate(
+            {
+                "name": "resnet_masked",
+                "latents": LATENTS,
+                "channels": 2,
+                "kernels": [3, 3, 3],
+                "encoder": {"channels": 3, "hidden": 4},
+            }
+        )
+        return config.create(2, (6, 6)).double(), torch.randint(2, (B, 6, 6)).to(torch.uint8)
     if name == "text_lstm":
         text = TextLstmConfig(name="text_lstm", latents=LATENTS, embedding=3, hidden=4, dropout=0)
         return text.create(9).double(), torch.randint(9, (B, 5))
@@ -60,7 +76,7 @@ def scored(objective: CriticObjective, model: Model, x: Tensor) -> Tensor:
 
 @contextmanager
 def counted(*modules: nn.Module) -> Iterator[Counter[str]]:
-    """Count the numbers that each linear layer or embedding reads."""
+    """Count the numbers that each linear layer, convolution or embedding reads."""
     read: Counter[str] = Counter()
 
     def count(name: str) -> Callable[[nn.Module, tuple[Tensor]], None]:
@@ -70,7 +86,7 @@ def counted(*modules: nn.Module) -> Iterator[Counter[str]]:
         layer.register_forward_pre_hook(count(name))
         for module in modules
         for name, layer in module.named_modules()
-        if isinstance(layer, nn.Linear | nn.Embedding)
+        if isinstance(layer, nn.Linear | nn.Embedding | nn.Conv2d)
     ]
     try:
         yield read
@@ -93,7 +109,7 @@ def test_a_batch_passes_every_layer_once_and_not_once_for_each_pair(name: str) -
     assert read == {**heads, **late, **early}
 
 
-@pytest.mark.parametrize("of_model", MODELS)
+@pytest.mark.parametrize("of_model", EARLY)
 @pytest.mark.parametrize("name", SEPARABLE)
 def test_twice_the_batch_is_twice_the_work_of_every_layer(name: str, of_model: str) -> None:
     model, x = model_and_batch(of_model)
@@ -109,7 +125,7 @@ def test_twice_the_batch_is_twice_the_work_of_every_layer(name: str, of_model: s
 
 
 @pytest.mark.parametrize("name", ["critic_self", *SEPARABLE])
-@pytest.mark.parametrize("of_model", MODELS)
+@pytest.mark.parametrize("of_model", EARLY)
 def test_the_models_encoder_runs_once_for_bound_and_critic(name: str, of_model: str) -> None:
     model, x = model_and_batch(of_model)
 
@@ -129,7 +145,7 @@ def test_the_self_critic_has_no_parameters() -> None:
     assert not create("critic_self", model).state_dict()
 
 
-@pytest.mark.parametrize("of_model", MODELS)
+@pytest.mark.parametrize("of_model", EARLY)
 def test_the_neural_critic_shares_nothing_with_the_model(of_model: str) -> None:
     model, x = model_and_batch(of_model)
     objective = create("critic_neural", model)
@@ -144,10 +160,12 @@ def test_the_neural_critic_shares_nothing_with_the_model(of_model: str) -> None:
     shapes = {n: p.shape for n, p in model.named_parameters() if n.startswith("encoder.")}
     own = {n.removeprefix("critic."): p for n, p in objective.named_parameters()}
     assert {n: own[n].shape for n in shapes} == shapes
-    assert not torch.equal(own[EARLY], model.get_parameter(EARLY))
+    early = [n for n in shapes if n.startswith(EARLY[of_model]) and own[n].dim() > 1]
+    assert early
+    assert not any(torch.equal(own[n], model.get_parameter(n)) for n in early)
 
 
-@pytest.mark.parametrize("of_model", MODELS)
+@pytest.mark.parametrize("of_model", EARLY)
 def test_the_hybrid_critic_trains_the_early_layers_of_the_model_and_no_others(
     of_model: str,
 ) -> None:
@@ -160,11 +178,11 @@ def test_the_hybrid_critic_trains_the_early_layers_of_the_model_and_no_others(
     )
 
     reached = {name for name, slope in zip(parameters, slopes, strict=True) if slope is not None}
-    assert reached == {EARLY}
-    assert slopes[list(parameters).index(EARLY)].abs().max() > 1e-6
+    assert reached == {name for name in parameters if name.startswith(EARLY[of_model])}
+    assert max(slope.abs().max() for slope in slopes if slope is not None) > 1e-6
 
 
-@pytest.mark.parametrize("of_model", MODELS)
+@pytest.mark.parametrize("of_model", EARLY)
 @pytest.mark.parametrize("name", SEPARABLE)
 def test_critics_keep_no_parameter_that_they_do_not_use(name: str, of_model: str) -> None:
     model, x = model_and_batch(of_model)
@@ -174,7 +192,8 @@ def test_critics_keep_no_parameter_that_they_do_not_use(name: str, of_model: str
     slopes = torch.autograd.grad(scored(objective, model, x).square().sum(), parameters.values())
 
     assert all(slope.abs().max() > 0 for slope in slopes)
-    assert (f"critic.{EARLY}" in parameters) == (name == "critic_neural")
+    has_early = any(part.startswith(f"critic.{EARLY[of_model]}") for part in parameters)
+    assert has_early == (name == "critic_neural")
 
 
 @pytest.mark.parametrize("name", SEPARABLE)
