@@ -81,6 +81,14 @@ def test_adams_eps_is_the_one_that_is_set() -> None:
     [
         {"steps": 0},
         {"steps": 1.0},
+        {"steps": None, "epochs": 0},
+        {"batching": "sorted"},
+        {"schedule": {"kind": "plateau", "factor": 2.0}},
+        {"procedure": {"name": "aggressive", "max_inner": 0}},
+        {"procedure": {"name": "aggressive", "check_every": 0}},
+        {"procedure": {"name": "aggressive", "stop": {"rule": "below_best", "times": 0}}},
+        {"procedure": {"name": "aggressive", "stop": {"rule": "falls", "times": 2}}},
+        {"procedure": {"name": "plain", "max_inner": 9}},
         {"batch_size": 0},
         {"batch_size": "32"},
         {"learning_rate": 0.0},
@@ -101,3 +109,26 @@ def test_adams_eps_is_the_one_that_is_set() -> None:
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "message"),
+    [
+        ({"steps": None}, "steps", "neither steps nor epochs is set; set one of them"),
+        ({"epochs": 3}, "epochs", "steps is set too; remove one of them"),
+    ],
+)
+def test_a_run_has_one_length(settings: dict[str, Any], field: str, message: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        config(**settings)
+
+    [error] = refusal.value.errors()
+    assert (error["loc"], error["msg"]) == ((field,), message)
+    assert config(steps=None, epochs=3).epochs == 3
+
+
+def test_another_learning_rate_may_be_given() -> None:
+    for name in ("adam", "sgd"):
+        theta = [nn.Parameter(START.clone())]
+        optimizer = create(config(optimizer={"name": name}), theta, learning_rate=0.25)
+        assert optimizer.param_groups[0]["lr"] == 0.25

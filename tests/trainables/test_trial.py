@@ -115,6 +115,18 @@ def test_a_model_refuses_data_that_it_cannot_read(
     }
 
 
+def test_only_sentences_have_lengths_to_make_batches_of() -> None:
+    trial = changed(training__batching="exact_length")
+
+    assert problems(trial) == {
+        ("training", "batching"): (
+            "exact_length is for sentences, but data 'symbols' is symbols; use shuffled"
+        )
+    }
+    trial |= {"data": {"name": "ptb"}, "model": {**TRIAL["model"], "name": "sentence_lstm"}}
+    assert TrialConfig.model_validate(trial).training.batching == "exact_length"
+
+
 def test_sections_that_do_not_fit_are_reported_together() -> None:
     trial = changed(data={"name": "ptb"}, objective__estimator="iwae")
 
