@@ -108,7 +108,8 @@ class TrainingRun:
         for name in ("nll", "mi"):
             if not torch.tensor(metrics[name]).isfinite():
                 raise DivergedError(f"{name} is {metrics[name]} at step {self.step}")
-        guessing = float(metrics["tokens"] or 1) * math.log(self.corpus.vocabulary)
+        values = float(metrics["tokens"] or 1) * math.prod(self.corpus.shape)  # tokens or pixels
+        guessing = values * math.log(self.corpus.vocabulary)
         name = "nll" if metrics["nll_exact"] is None else "nll_exact"
         if float(metrics[name] or 0) > ABSURD * guessing:
             raise DivergedError(

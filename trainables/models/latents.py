@@ -43,6 +43,19 @@ class GaussianLatents(Config):
         mean, log_variance = parameters.chunk(2, dim=-1)
         return _gaussian(mean, (0.5 * log_variance).exp())
 
+    def cross_log_prob(
+        self, parameters: Float[Tensor, "N parameters"], z: Float[Tensor, "M dimensions"]
+    ) -> Float[Tensor, "M N"]:
+        """Give ln q(z_m|x_n) of every z under every posterior, by two matrix products.
+
+        The square is multiplied out, so digits are lost where means lie many standard deviations
+        from zero: use float64 where the difference of neighbours matters.
+        """
+        mean, log_variance = parameters.chunk(2, dim=-1)
+        precision = (-log_variance).exp()
+        constant = (mean.square() * precision + log_variance + math.log(2 * math.pi)).sum(dim=-1)
+        return z @ (mean * precision).T - (z.square() @ precision.T + constant) / 2
+
     def prior(self, like: Tensor) -> Distribution:
         """Build p(z) on the device and in the dtype of `like`."""
         mean = like.new_zeros(self.dimensions)
@@ -74,6 +87,15 @@ class CategoricalLatents(Config):
     def posterior(self, parameters: Float[Tensor, "batch parameters"]) -> Distribution:
         """Build q(z|x): batch shape `[batch]`, event shape `[variables, categories]`."""
         return _categorical(parameters.view(-1, self.variables, self.categories))
+
+    def cross_log_prob(
+        self,
+        parameters: Float[Tensor, "N parameters"],
+        z: Float[Tensor, "M variables categories"],
+    ) -> Float[Tensor, "M N"]:
+        """Give ln q(z_m|x_n) of every z under every posterior, by a matrix product."""
+        logits = parameters.view(-1, self.variables, self.categories)
+        return z.flatten(1) @ logits.log_softmax(dim=-1).flatten(1).T
 
     def prior(self, like: Tensor) -> Distribution:
         """Build p(z) on the device and in the dtype of `like`."""
