@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.axes import AXES, MODEL, long_name
 from analysis.frontier import Frontier, Unit, frontier_points, trust_warnings
 from analysis.membership import Estimates, frontier_probability, membership
 
@@ -35,7 +36,8 @@ class Confirmation(NamedTuple):
     failed; `membership` says, by the last look there is and its errors, whether the point is
     still on the frontier of its label.
 
-    `findings` and `warnings` are sentences; `experiment` is the name of what was confirmed.
+    `findings` and `warnings` are sentences; `experiment` is the name of what was confirmed, `mi`
+    that of the information, as `analysis.axes.long_name` has it.
     """
 
     points: pd.DataFrame
@@ -43,13 +45,14 @@ class Confirmation(NamedTuple):
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
     experiment: str
+    mi: str = AXES[MODEL].long
 
 
 def confirmation(chosen: Frontier, fresh: pd.DataFrame) -> Confirmation:
     """Compare the points of a frontier with fresh rows, whose `confirms` names a chosen trial.
 
     Fresh rows with the seed of the chosen trial are evaluations of the same model; others are
-    further trainings of its configuration.
+    further trainings of its configuration. Both are on the same of the `analysis.axes`.
     """
     of_trial = chosen.points.set_index("trial_id")["config_hash"]
     ended = fresh.assign(of=fresh["confirms"].map(of_trial))
@@ -76,7 +79,8 @@ def confirmation(chosen: Frontier, fresh: pd.DataFrame) -> Confirmation:
     warnings = trust_warnings(last, "fresh evaluations")
     experiment = _listed(chosen.points["experiment"])
     findings = _findings(points, fresh)
-    return Confirmation(points, chosen.unit, tuple(findings), tuple(warnings), experiment)
+    told = tuple(findings), tuple(warnings)
+    return Confirmation(points, chosen.unit, *told, experiment, long_name(chosen.points))
 
 
 def _with_samples(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.axes import AXES, MODEL, axis_of
 from analysis.membership import Estimates, frontier_probability, membership
 
 Unit = Literal["observation", "token"]
@@ -36,6 +37,7 @@ SMALL_ESS = 5.0
 # posterior, and no rule tells how much too high the figures are.
 LONE_ESS = 2.0
 NEAR_CEILING = 0.98  # of the MI ceiling
+SATURATED = 0.95  # of the published meter's ceiling, from which on it tells models apart no more
 
 NOT_FINITE = "without a finite value"  # beside the statuses, a reason to be left out
 
@@ -90,7 +92,7 @@ def is_on_frontier(losses: ArrayLike) -> NDArray[np.bool_]:
 
 
 def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
-    """Turn stored rows into the points of a frontier plot.
+    """Turn stored rows into the points of a frontier plot; `analysis.axes` changes what MI is.
 
     A point is a final row that is done and has finite values. Its NLL and MI are the exact ones
     where both exist, else both are estimates.
@@ -190,7 +192,28 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
             f"points without a standard error: {len(unknown)} ({_listed(unknown.unique())}); "
             "whether they are on the frontier is not known"
         )
+    warnings += _meter_warnings(points)
     return (*warnings, *trust_warnings(points[points["on_frontier"]], "frontier points"))
+
+
+def _meter_warnings(points: pd.DataFrame) -> list[str]:
+    """Say where the encoder's information does not compare, or its published meter is full."""
+    axis, warnings = axis_of(points), []
+    if axis == MODEL:
+        return []
+    pools = np.unique(np.exp(points["mi_ceiling"].astype(np.float64).dropna()).round())
+    if axis == "mi_q" and len(pools) > 1:
+        sizes = _listed([f"{size:.0f}" for size in pools])
+        warnings.append(f"MIs of q by pools of different sizes do not compare: {sizes}")
+    if {"mi_q_batch", "mi_q_batch_ceiling"} <= set(points):
+        read, most = (points[f"mi_q_batch{end}"].astype(np.float64) for end in ("", "_ceiling"))
+        if n_full := (read >= SATURATED * most).sum():
+            warnings.append(
+                f"the published meter, MI of q within batches, is saturated for {n_full} of "
+                f"{len(points)} points: from {SATURATED:.0%} of its ceiling on, the mean ln B, it "
+                "tells them apart no more"
+            )
+    return warnings
 
 
 def trust_warnings(points: pd.DataFrame, what: str) -> list[str]:
@@ -199,26 +222,27 @@ def trust_warnings(points: pd.DataFrame, what: str) -> list[str]:
     A standard error is about the scatter of K samples, and says nothing of what none of them saw.
     """
     warnings = []
+    axis = axis_of(points)
+    figures, are = ("NLL and MI", "are") if axis == MODEL else ("NLL", "is")
     for label, of_label in points.groupby("label", sort=False):
         few = (~of_label["exact"] & (of_label["ess"] < SMALL_ESS)).sum()
         if few:
             warnings.append(
                 f"{label}: {few} of {len(of_label)} {what} have an effective sample size "
-                f"below {SMALL_ESS:g}; their NLL and MI are too high, evaluate with more samples"
+                f"below {SMALL_ESS:g}; their {figures} {are} too high, evaluate with more samples"
             )
         lone = (~of_label["exact"] & (of_label["ess_min"] < LONE_ESS)).sum()
         if lone:
             warnings.append(
                 f"{label}: in {lone} of {len(of_label)} {what} some observation has an effective "
-                f"sample size below {LONE_ESS:g}; their NLL and MI can be too high by far more "
+                f"sample size below {LONE_ESS:g}; their {figures} can be too high by far more "
                 "than their standard errors, evaluate with more samples"
             )
         full = (of_label["mi_value"] >= NEAR_CEILING * of_label["ceiling"]).sum()
         if full:
             warnings.append(
                 f"{label}: {full} of {len(of_label)} {what} are within "
-                f"{1 - NEAR_CEILING:.0%} of the MI ceiling or above it; the latents can hold no "
-                "more"
+                f"{1 - NEAR_CEILING:.0%} of the {AXES[axis].limit} or above it; {AXES[axis].full}"
             )
     return warnings
 

@@ -5,11 +5,14 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.axes import short_name
+
 
 def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
     """Give the frontier points of `analysis.frontier.Frontier.points` as text, sorted by MI.
 
-    Columns: `arm` (the label), `NLL` and `MI` in nats with their standard errors, `P(frontier)`
+    Columns: `arm` (the label), `NLL` and `MI` (or another of `analysis.axes`) in nats with their
+    standard errors, `P(frontier)`
     (the frontier probability, where any is below 1; "?" where it is not known), the knobs that
     were swept under the last part of their path where that is unique, and `trial`.
     """
@@ -20,7 +23,7 @@ def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
         {
             "arm": frontier["label"],
             "NLL": _measurements(frontier["nll_value"], frontier["nll_error"]),
-            "MI": _measurements(frontier["mi_value"], frontier["mi_error"]),
+            short_name(points): _measurements(frontier["mi_value"], frontier["mi_error"]),
         }
     )
     if not (frontier["frontier_probability"] == 1).all():

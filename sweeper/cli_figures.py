@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper.options import AllowPartial, Storage, naming_damage
+from sweeper.options import AllowPartial, Mi, Storage, naming_damage
 
 
 def frontier(
@@ -29,6 +29,7 @@ def frontier(
         str | None,
         typer.Option(help="Draw what a share of the seeds, or of draws of the error, attain."),
     ] = None,
+    mi: Mi = None,
     force: Annotated[
         bool, typer.Option("--force", help="Draw different experiments on one plot.")
     ] = False,
@@ -48,6 +49,7 @@ def frontier(
                 view=view,
                 style=style,
                 band=band,
+                mi=mi,
                 force=force,
                 damaged=damaged,
             )
@@ -74,6 +76,7 @@ def compare(
         bool, typer.Option("--hull", help="Compare lower convex hulls and not staircases.")
     ] = False,
     level: Annotated[float, typer.Option(help="The probability of the intervals.")] = 0.9,
+    mi: Mi = None,
     allow_partial: AllowPartial = False,
     storage: Storage = None,
     force: Annotated[
@@ -92,6 +95,7 @@ def compare(
                 per=per,
                 hull=hull,
                 level=level,
+                mi=mi,
                 force=force,
                 damaged=damaged,
             )
@@ -108,6 +112,7 @@ def report(
         str | None,
         typer.Option(help="observation or token, shown first.  [default: token for sentences]"),
     ] = None,
+    mi: Mi = None,
     allow_partial: AllowPartial = False,
     storage: Storage = None,
     force: Annotated[
@@ -122,7 +127,13 @@ def report(
     with naming_damage(allow_partial) as damaged:
         print(
             reporting.report(
-                found, output=output, per=per, force=force, storage=storage, damaged=damaged
+                found,
+                output=output,
+                per=per,
+                mi=mi,
+                force=force,
+                storage=storage,
+                damaged=damaged,
             )
         )
 
@@ -142,6 +153,7 @@ def knobs(
             "or 0.05 nats per observation without one]",
         ),
     ] = None,
+    mi: Mi = None,
     force: Annotated[
         bool, typer.Option("--force", help="Mix runs of several experiments.")
     ] = False,
@@ -160,6 +172,7 @@ def knobs(
                 output=output,
                 force=force,
                 collapsed_below=collapsed_below,
+                mi=mi,
                 damaged=damaged,
             )
         )

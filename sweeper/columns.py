@@ -20,8 +20,9 @@ class Column(NamedTuple):
 
 _TEXT, _FLOAT, _INT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 
-# nll, mi, elbo and kl are nats per observation. `_se` is the Monte Carlo standard error,
-# `_sampling_se` the one from evaluating a subset of the split (null for a full split).
+# nll, mi, mi_q, elbo, kl and reconstruction are nats per observation. `_se` is the Monte Carlo
+# standard error, `_sampling_se` the one from evaluating a subset of the split (null for a full
+# split).
 COLUMNS = (
     Column("experiment", _TEXT, "name in the experiment file", True),
     Column("arm", _TEXT, "arm of the experiment", True),
@@ -44,10 +45,20 @@ COLUMNS = (
     Column("nll_mi_covariance", _FLOAT, "Monte Carlo covariance of nll and mi"),
     Column("nll_exact", _FLOAT, "negative log-likelihood by enumerating the latent space"),
     Column("mi_exact", _FLOAT, "mutual information by enumerating the latent space"),
+    Column("mi_q", _FLOAT, "estimated I_q(x; z) of the encoder, by a pool of all observations"),
+    Column("mi_q_se", _FLOAT, "Monte Carlo standard error of mi_q"),
+    Column("mi_q_sampling_se", _FLOAT, "standard error of mi_q from evaluating a subset"),
+    Column("mi_q_ceiling", _FLOAT, "highest possible mi_q, ln of the number of observations"),
+    Column("mi_q_batch", _FLOAT, "estimated I_q(x; z) within batches, as published"),
+    Column("mi_q_batch_se", _FLOAT, "Monte Carlo standard error of mi_q_batch"),
+    Column("mi_q_batch_ceiling", _FLOAT, "highest possible mi_q_batch, mean ln of batch sizes"),
+    Column("active_units", _INT, "Gaussian latents whose posterior means have variance >= 0.01"),
     Column("elbo", _FLOAT, "evidence lower bound, nats per observation"),
     Column("elbo_se", _FLOAT, "Monte Carlo standard error of elbo"),
     Column("kl", _FLOAT, "mean KL(q(z|x) || p(z)), nats per observation"),
     Column("kl_se", _FLOAT, "Monte Carlo standard error of kl"),
+    Column("reconstruction", _FLOAT, "mean -E_q ln p(x|z), nats per observation"),
+    Column("reconstruction_se", _FLOAT, "Monte Carlo standard error of reconstruction"),
     Column("ess", _FLOAT, "effective sample size of the K weights, mean over observations"),
     Column("ess_min", _FLOAT, "the same, smallest over observations"),
     Column("perplexity", _FLOAT, "exp of nll_per_token"),

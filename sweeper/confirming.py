@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.axes import AXES, MODEL, on_axis
 from analysis.confirmation import Confirmation, confirmation
 from analysis.frontier import Frontier, frontier_points
 from analysis.membership import AMBIGUOUS
@@ -80,7 +81,7 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
     checksums = data_checksums(experiment)
     fitting_trials(experiment)
     with directory.driven():
-        chosen, rows = _chosen(directory)
+        chosen, rows = _chosen(directory, experiment.frontier.maximize)
         tasks = _tasks(experiment, chosen, rows, checksums, directory, samples, seeds)
         store = ResultStore(directory.confirmation)
         work = Confirmations(experiment, tasks, store)
@@ -90,7 +91,8 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
             f"{len(tasks)} fresh trials of which {n_done} are done"
         )
         stored = store.read(final_only=True)
-        display = progress(len(tasks), stored[stored["trial_id"].isin(t.trial_id for t in tasks)])
+        ours = stored[stored["trial_id"].isin(task.trial_id for task in tasks)]
+        display = progress(len(tasks), ours, experiment.frontier.maximize)
         try:
             finished = drive(work, directory, display, workers)
         except KeyboardInterrupt:
@@ -101,7 +103,7 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
             return interrupted(display, f"sweeper confirm {where} {options}")
         fresh = store.read(final_only=True)
     wanted = fresh[fresh["trial_id"].isin([task.trial_id for task in tasks])]
-    found = confirmation(chosen, wanted)
+    found = confirmation(chosen, on_axis(wanted, experiment.frontier.maximize))
     print(describe(found))
     with writable(directory.frontier):
         paths = save_confirmation(found, directory.frontier)
@@ -114,6 +116,7 @@ def describe(found: Confirmation) -> str:
     return "\n".join(
         [
             f"The frontier, chosen and confirmed, nats per {found.unit}",
+            *[f"MI: {found.mi}"] * (found.mi != AXES[MODEL].long),
             "",
             to_text(confirmation_table(found.points)),
             "",
@@ -123,10 +126,10 @@ def describe(found: Confirmation) -> str:
     )
 
 
-def _chosen(directory: RunDirectory) -> tuple[Frontier, pd.DataFrame]:
+def _chosen(directory: RunDirectory, axis: str) -> tuple[Frontier, pd.DataFrame]:
     """Give the points that are on the frontier for all that is known, and the rows behind them."""
     store = ResultStore(directory.results)
-    rows = store.read(final_only=True)
+    rows = on_axis(store.read(final_only=True), axis)
     if not (rows["status"] == "done").any():
         raise SweeperError(f"{directory.path}: no trial is done, so there is no frontier")
     trials = store.read(["trial_id", "trial"], final_only=True).set_index("trial_id")

@@ -30,6 +30,15 @@ Log = Annotated[
     list[str] | None,
     typer.Option(metavar="LOGGER", help="Log to tensorboard, mlflow or wandb too; repeatable."),
 ]
+Mi = Annotated[
+    str | None,
+    typer.Option(
+        "--mi",
+        metavar="mi|mi_q|mi_q_batch",
+        help="Show the information of the model, or that of q by a large pool, or within batches "
+        "as published.  [default: what the experiment maximises]",
+    ),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
 AllowPartial = Annotated[
     bool,

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.axes import AXES, MODEL
 from analysis.frontier import is_on_frontier
 from sweeper.search import Task, outcome
 
@@ -32,10 +33,13 @@ class Running(NamedTuple):
 
 
 class Progress:
-    """Keeps count of a sweep, starting from what earlier attempts stored."""
+    """Keeps count of a sweep, starting from what earlier attempts stored.
 
-    def __init__(self, n_trials: int, stored: pd.DataFrame) -> None:
-        self.n_trials, self.n_workers = n_trials, 1
+    `axis` is the information that the experiment maximises, one of `analysis.axes.AXES`.
+    """
+
+    def __init__(self, n_trials: int, stored: pd.DataFrame, axis: str = MODEL) -> None:
+        self.n_trials, self.n_workers, self.axis = n_trials, 1, axis
         self.statuses = Counter(stored["status"])
         self.points: dict[str, list[tuple[float, float]]] = {}
         for _, row in stored.iterrows():
@@ -89,7 +93,7 @@ class Progress:
         return dict(sorted(self.points.items()))
 
     def _place(self, row: "Mapping[str, Any] | pd.Series[Any]") -> None:
-        values = outcome(row)
+        values = outcome(row, self.axis)
         if values is not None:
             known = self.points.get(row["arm"], [])
             self.points[row["arm"]] = _frontier([*known, (values.mi, values.nll)])
@@ -108,11 +112,11 @@ class PlainProgress(Progress):
         """Print how a trial ended."""
         super().finished(task, rows)
         row = rows[-1]
-        values = outcome(row)
+        values = outcome(row, self.axis)
         if values is None:
             ending = f"{row['status']}: {row['reason']}"
         else:
-            ending = f"NLL {values.nll:.4f}  MI {values.mi:.4f}"
+            ending = f"NLL {values.nll:.4f}  {AXES[self.axis].short} {values.mi:.4f}"
         width = len(str(self.n_trials))
         knobs = " ".join(f"{path}={_short(value)}" for path, value in task.values.items())
         left = self.seconds_left()
@@ -173,7 +177,10 @@ class LiveProgress(Progress):
 
     def _frontiers(self) -> RenderableType:
         table = Table(
-            "frontier so far", "MI → NLL in nats an observation", box=None, pad_edge=False
+            "frontier so far",
+            f"{AXES[self.axis].short} → NLL in nats an observation",
+            box=None,
+            pad_edge=False,
         )
         for arm, points in self.frontier().items():
             shown = _spread(points, SHOWN_POINTS)
@@ -181,10 +188,10 @@ class LiveProgress(Progress):
         return table
 
 
-def progress(n_trials: int, stored: pd.DataFrame) -> Progress:
-    """Choose the display that suits where the output goes."""
+def progress(n_trials: int, stored: pd.DataFrame, axis: str = MODEL) -> Progress:
+    """Choose the display that suits where the output goes; `axis` is what is maximised."""
     kind = LiveProgress if sys.stdout.isatty() else PlainProgress
-    return kind(n_trials, stored)
+    return kind(n_trials, stored, axis)
 
 
 def clock(seconds: float | None) -> str:

@@ -91,6 +91,17 @@ class RunDirectory:
             raise self._damaged(error) from None
 
     @property
+    def maximizes(self) -> str:
+        """The information on its frontier's axis, as the experiment says it, e.g. `mi_q`.
+
+        Raises `SweeperError` where its file is damaged.
+        """
+        try:
+            return str(self.document().get("frontier", {}).get("maximize", "mi"))
+        except AttributeError as error:
+            raise self._damaged(error) from None
+
+    @property
     def n_trials(self) -> int:
         """The number of trials that the whole run has.
 

@@ -51,7 +51,7 @@ class Task(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What a study is told of a configuration."""
+    """What a study is told of a configuration; `mi` is what the experiment maximises."""
 
     nll: float
     mi: float
@@ -212,11 +212,11 @@ class Sweep:
     ) -> None:
         self.experiment, self.store = experiment, store
         storage = _open(journal)
-        stored = store.read(
-            ["trial_id", "arm", "status", "nll", "mi", "nll_exact", "mi_exact"], final_only=True
-        )
+        self.axis = experiment.frontier.maximize
+        figures = dict.fromkeys(["nll", "mi", "nll_exact", "mi_exact", self.axis])
+        stored = store.read(["trial_id", "arm", "status", *figures], final_only=True)
         ended = [(str(row["trial_id"]), row) for _, row in stored.iterrows()]
-        self.outcomes = {trial: outcome(row) for trial, row in ended}
+        self.outcomes = {trial: outcome(row, self.axis) for trial, row in ended}
         self.arms = {trial: str(row["arm"]) for trial, row in ended}
         self.studies = {
             arm: ArmStudy(experiment, arm, storage, data_sha256[arm], self.outcomes)
@@ -265,7 +265,7 @@ class Sweep:
         Raises `SweeperError` where the rows, and `OSError` where the journal cannot be written.
         """
         self.store.append(rows)
-        self.outcomes[task.trial_id] = outcome(rows[-1])
+        self.outcomes[task.trial_id] = outcome(rows[-1], self.axis)
         self.arms[task.trial_id] = task.arm
         for study in self.studies.values():
             for number in list(study.open):
@@ -324,10 +324,16 @@ def _open(journal: Path) -> JournalStorage:
         ) from None
 
 
-def outcome(row: "Mapping[str, Any] | pd.Series[Any]") -> Values | None:
-    """Read off a final row what a study is told: exact values where they exist."""
+def outcome(row: "Mapping[str, Any] | pd.Series[Any]", axis: str = "mi") -> Values | None:
+    """Read off a final row what a study is told: exact values where they exist.
+
+    On any `axis` but that of the model's MI both are estimates, as in its figures; a trial whose
+    row does not have it has no values.
+    """
     if row["status"] != "done":
         return None
+    if axis != "mi":
+        return None if _is_missing(row.get(axis)) else Values(row["nll"], row[axis])
     nll, mi = (
         row[estimated] if _is_missing(row.get(exact)) else row[exact]
         for estimated, exact in (("nll", "nll_exact"), ("mi", "mi_exact"))

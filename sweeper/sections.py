@@ -43,10 +43,10 @@ class Search(Config):
 
 
 class Frontier(Config):
-    """The two axes."""
+    """The two axes: NLL against the information of the model, `mi`, or of the encoder, `mi_q`."""
 
     minimize: Literal["nll"] = "nll"
-    maximize: Literal["mi"] = "mi"
+    maximize: Literal["mi", "mi_q"] = "mi"
 
 
 class Resources(Config):

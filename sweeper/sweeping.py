@@ -75,7 +75,7 @@ def proceed(
         print(f"{directory.path}: {len(stored)} of {n_trials} trials are done; training the rest")
     else:
         print(f"{directory.path}: all {n_trials} trials are done")
-    display = progress(n_trials, stored)
+    display = progress(n_trials, stored, experiment.frontier.maximize)
     sweep = _open(experiment, directory, checksums)
     try:
         finished = drive(sweep, directory, Everybody(display, loggers), workers)

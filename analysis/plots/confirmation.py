@@ -8,20 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import AXES, MODEL
 from analysis.confirmation import Confirmation
 from analysis.frontier import Unit
 from analysis.plots.files import write_all, writers
 from analysis.plots.style import COLOURS, GREY, MARKERS
 
 
-def plot_confirmation(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") -> Axes:
+def plot_confirmation(
+    points: pd.DataFrame, axes: Axes, unit: Unit = "observation", mi: str = AXES[MODEL].long
+) -> Axes:
     """Draw the points of `analysis.confirmation.Confirmation.points`: MI rightwards, NLL upwards.
 
     Hollow: what a point was chosen for. A line leads from there to its fresh figures, filled:
     the mean over fresh seeds with its standard error, or else the fresh evaluation of the same
     model with its Monte Carlo error. A small cross is that evaluation where both are there.
+    `mi` names the information.
     """
-    axes.set_xlabel(f"mutual information (nats per {unit})\nhigher is better →")
+    axes.set_xlabel(f"{mi} (nats per {unit})\nhigher is better →")
     axes.set_ylabel(f"negative log-likelihood (nats per {unit})\n← lower is better")
     axes.spines[["top", "right"]].set_visible(False)
     axes.ticklabel_format(useOffset=False)
@@ -85,7 +89,7 @@ def confirmation_figure(found: Confirmation) -> Figure:
     lines = [text for line in _told(found) for text in textwrap.wrap(line, 160)]
     figure = Figure(figsize=(7.0, 4.2 + 0.1 * len(lines)), layout="constrained")
     figure.suptitle(found.experiment, x=0.01, ha="left", fontsize="large", parse_math=False)
-    plot_confirmation(found.points, figure.add_subplot(), found.unit)
+    plot_confirmation(found.points, figure.add_subplot(), found.unit, found.mi)
     figure.supxlabel(
         "\n".join(lines),
         x=0.01,

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from analysis.axes import AXES, MODEL
 from analysis.comparison import FEWEST, Comparison
 from analysis.frontier import Unit
 from analysis.indicators import BUDGETS
@@ -18,14 +19,19 @@ from analysis.plots.style import COLOURS, GREY
 _LONG = 40  # characters of a name that fit beside the axis
 
 
-def plot_difference(comparison: Comparison, axes: Axes, unit: Unit = "observation") -> Axes:
+def plot_difference(
+    comparison: Comparison,
+    axes: Axes,
+    unit: Unit = "observation",
+    mi: str = AXES[MODEL].long,
+) -> Axes:
     """Draw the difference of NLL against MI with its pointwise and its simultaneous band.
 
     Below zero, in the first colour, the first side fits better. Where the curve has no band, too
-    few configurations have that much MI.
+    few configurations have that much MI. `mi` names which MI it is.
     """
     a, b = (_short(name) for name in (comparison.a, comparison.b))
-    axes.set_xlabel(f"mutual information (nats per {unit})")
+    axes.set_xlabel(f"{mi} (nats per {unit})")
     axes.set_ylabel(f"difference of NLL (nats per {unit})")
     axes.spines[["top", "right"]].set_visible(False)
     axes.ticklabel_format(useOffset=False)
@@ -115,11 +121,15 @@ def _set_view(curve: pd.DataFrame, axes: Axes) -> None:
 
 
 def difference_figure(
-    comparison: Comparison, unit: Unit, title: str, footer: Sequence[str]
+    comparison: Comparison,
+    unit: Unit,
+    title: str,
+    footer: Sequence[str],
+    mi: str = AXES[MODEL].long,
 ) -> Figure:
     """Draw a comparison with a title above it and how to read it, and `footer`, below."""
     figure = Figure(figsize=(7.0, 5.2), layout="constrained")
-    plot_difference(comparison, figure.add_subplot(), unit)
+    plot_difference(comparison, figure.add_subplot(), unit, mi)
     return _framed(figure, title, [how_to_read(comparison), *footer])
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import long_name
 from analysis.frontier import Frontier, Unit
 from analysis.membership import AMBIGUOUS, DOMINATED
 from analysis.plots.attainment import plot_attainment
@@ -41,7 +42,7 @@ def plot_frontier(
     The view holds the frontiers, or all points where the frontiers are only one or two of them.
     What lies outside it, such as a trial that went far astray, is counted above it.
     """
-    axes.set_xlabel(f"mutual information (nats per {unit})\nhigher is better →")
+    axes.set_xlabel(f"{long_name(points)} (nats per {unit})\nhigher is better →")
     # Turned by 90°, this arrow points down.
     axes.set_ylabel(f"negative log-likelihood (nats per {unit})\n← lower is better")
     placed = points.assign(

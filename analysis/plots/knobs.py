@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from analysis.axes import short_name
 from analysis.collapse import collapse_by_knob, collapse_threshold
 from analysis.frontier import Unit
 from analysis.importance import is_numeric, swept_knobs
@@ -180,7 +181,8 @@ def knobs_figure(
                 above.set_xlabel("")
         for unused in grid[3 * number : 3 * number + 3, len(block) :].flat:
             unused.set_axis_off()
-        names = (f"NLL (nats per {unit})", f"MI (nats per {unit})", "share collapsed")
+        mi = short_name(points)
+        names = (f"NLL (nats per {unit})", f"{mi} (nats per {unit})", "share collapsed")
         for axes, name in zip(rows[:, 0], names, strict=True):
             axes.set_ylabel(name, fontsize="small")
     _legend(figure, points)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import short_name
 from analysis.frontier import Frontier, Unit
 from analysis.plots.attainment import plot_attainment
 from analysis.plots.names import name_frontiers
@@ -44,7 +45,7 @@ def plot_paper(
     promise models between the points that nobody trained; `plot_frontier` draws what is attained.
     Points that went far astray are left out of the view, and counted above it.
     """
-    axes.set_xlabel(f"latent usage: MI (nats per {unit})")
+    axes.set_xlabel(f"latent usage: {short_name(points)} (nats per {unit})")
     axes.set_ylabel(f"NLL (nats per {unit})")
     axes.spines[["top", "right"]].set_visible(False)
     axes.ticklabel_format(useOffset=False)

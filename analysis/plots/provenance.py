@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.axes import MODEL, axis_of, long_name
 from analysis.frontier import Frontier, shared_error
 from analysis.membership import AMBIGUOUS, SURE
 from analysis.plots.style import GREY
@@ -29,7 +30,7 @@ def provenance(frontier: Frontier, how_to_read: Sequence[str] = ()) -> list[str]
         "run": names(points["run"]) if "run" in points else "",
         "scale": names(points["scale"].fillna("none")) if points["scale"].notna().any() else "",
         "split": names(points["split"]),
-        "NLL and MI": " or ".join(ways),
+        **ways_of(points, " or ".join(ways)),
         "code": names(points["code_version"]),
     }
     n_ambiguous = (points["membership"] == AMBIGUOUS).sum()
@@ -42,6 +43,13 @@ def provenance(frontier: Frontier, how_to_read: Sequence[str] = ()) -> list[str]
         " · ".join([f"trials {trials}", *how_to_read]),
         *(f"warning: {warning}" for warning in frontier.warnings),
     ]
+
+
+def ways_of(points: pd.DataFrame, ways: str) -> dict[str, str]:
+    """Say how NLL and MI were found; the encoder's information has its own way."""
+    if axis_of(points) == MODEL:
+        return {"NLL and MI": ways}
+    return {"NLL": ways, "MI": long_name(points)}
 
 
 def point_marks(points: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import short_name
 from analysis.frontier import Frontier, Unit
 from analysis.plots.files import write_all, writers
 from analysis.plots.names import add_legend
@@ -29,7 +30,7 @@ def plot_training(
     a marker; trials that end on the frontier are bold and the others faint. Evaluations whose NLL
     went far astray do not set the view; they are counted above it.
     """
-    name = {"nll": "NLL", "mi": "MI"}[quantity]
+    name = {"nll": "NLL", "mi": short_name(curves)}[quantity]
     axes.set_ylabel(f"{name} (nats per {unit})")
     axes.set_xlabel("optimiser steps")
     axes.spines[["top", "right"]].set_visible(False)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.axes import AXES, axis_of
 from analysis.plots.style import GREY
 
 _FEW = 3  # frontier points below which they span no view
@@ -91,7 +92,7 @@ def draw_limits(points: pd.DataFrame, axes: Axes, *, slope: float = 0.0) -> bool
             notes.append(name)
     ceilings = points["ceiling"].dropna().round(9).unique()
     for ceiling in ceilings:
-        name = f"highest possible MI {ceiling:.4g}"
+        name = f"{AXES[axis_of(points)].ceiling} {ceiling:.4g}"
         if inside := left < ceiling < right:
             axes.axvline(ceiling, **line)
         if inside and len(ceilings) == 1:

@@ -140,7 +140,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
       ...floors.map((y) => ({ ...note, xref: "paper", x: 0.5, xanchor: "center", y, yanchor: "top",
         text: `lowest possible ${shown.nllShort} ${number(y)}` })),
       ...ceilings.map((x) => ({ ...note, yref: "paper", y: 0.99, yanchor: "top", x, xanchor: "right",
-        textangle: -90, text: `highest possible MI ${number(x)}` })),
+        textangle: -90, text: `${DATA.mi.ceiling} ${number(x)}` })),
     ];
   }
 
@@ -187,7 +187,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
       shapes: shapes(drawn),
       annotations: limits(drawn, ranges),
       modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.muted, activecolor: theme.accent },
-      xaxis: { ...axis, range: ranges.x.slice(), title: title(`mutual information (${shown.miUnit}), higher is better →`) },
+      xaxis: { ...axis, range: ranges.x.slice(), title: title(`${DATA.mi.long} (${shown.miUnit}), higher is better →`) },
       yaxis: { ...axis, range: ranges.y.slice(), title: title(`← lower is better, ${shown.nllName} (${shown.nllUnit})`) },
     };
   }

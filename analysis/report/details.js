@@ -5,7 +5,7 @@ function facts(i, shown) {
   const figures = shown.isPoint(i)
     ? [
         [shown.nllShort, `${measurement(shown.nll[i], shown.nllError[i], shown.nllDecimals)} ${shown.nllUnit}`],
-        ["MI", `${measurement(shown.mi[i], shown.miError[i], shown.miDecimals)} ${shown.miUnit}`],
+        [DATA.mi.short, `${measurement(shown.mi[i], shown.miError[i], shown.miDecimals)} ${shown.miUnit}`],
         ["values", trial("exact") ? "exact, by enumeration" : `estimated, K = ${number(trial("samples"))}`],
       ]
     : [["reason", trial("reason") ?? "without a finite value"]];
@@ -66,7 +66,7 @@ function createTooltip(root) {
 // What the panel holds before a trial is chosen: how to read the chart.
 function showGuide(root, shown) {
   const lines = [
-    "Filled and joined: the frontier, points that no other of their arm beats in both NLL and MI. The line borders what they dominate.",
+    `Filled and joined: the frontier, points that no other of their arm beats in both NLL and ${DATA.mi.short}. The line borders what they dominate.`,
     "Faint: dominated points.",
   ];
   if (DATA.units[shown.unit].bars) lines.push("Bars: one Monte Carlo standard error.");
@@ -77,7 +77,7 @@ function showGuide(root, shown) {
     lines.push("Hollow: estimates, which do not compare with exact values.");
   }
   if (shown.floor.length || shown.ceiling.length) {
-    lines.push("Dashed: the lowest possible NLL and the highest possible MI.");
+    lines.push(`Dashed: the lowest possible NLL and the ${DATA.mi.limit.replace(/,$/, "")}.`);
   }
   const shared = DATA.units[shown.unit].shared_error;
   if (shared) lines.push(`Shared by all points: ${shared} (nats per ${shown.unit}).`);

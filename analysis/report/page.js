@@ -41,7 +41,7 @@ function pointColumns() {
       text: (i) => shown.state(i),
     },
     plain("nll", `${shown.nllShort} (${shown.nllUnit.replace(" per ", "/")})`, (i) => shown.nll[i], (i) => measurement(shown.nll[i], shown.nllError[i], shown.nllDecimals)),
-    plain("mi", `MI (${shown.miUnit.replace(" per ", "/")})`, (i) => shown.mi[i], (i) => measurement(shown.mi[i], shown.miError[i], shown.miDecimals)),
+    plain("mi", `${DATA.mi.short} (${shown.miUnit.replace(" per ", "/")})`, (i) => shown.mi[i], (i) => measurement(shown.mi[i], shown.miError[i], shown.miDecimals)),
     ...DATA.knobs.map(({ name, short, values }) => plain(name, short, (i) => values[i])),
     plain("ess", "ESS", (i) => TRIALS.ess[i], (i) => number(TRIALS.ess[i], 3)),
     plain("cost", "training", (i) => TRIALS.train_seconds[i], (i) => seconds(TRIALS.train_seconds[i])),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.axes import AXES, axis_of, long_name
 from analysis.frontier import Frontier, Unit, frontier_points, shared_error
 from analysis.plots.style import COLOURS, MARKERS
 from analysis.report.trials import pack, yaml_text
@@ -52,6 +53,7 @@ def page_data(rows: pd.DataFrame, runs: Sequence[Mapping[str, str]], unit: Unit)
         "many": MANY,
         "webgl": len(frontiers["observation"].points) > MANY,
         "arms": _arms(names),
+        "mi": AXES[axis_of(rows)]._replace(long=long_name(rows))._asdict(),
         "units": {name: _unit(found, len(rows)) for name, found in frontiers.items()},
         "trials": _trials(rows, labels, names),
         "knobs": _knobs(rows),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.axes import AXES, MODEL, on_axis
 from analysis.frontier import Unit
 from sweeper.errors import SweeperError
 from sweeper.runs import RunDirectory
@@ -33,6 +34,46 @@ def unit_of(rows: pd.DataFrame, per: str | None = None) -> Unit:
     check_choice("--per", per, UNITS)
     several = bool((rows["tokens"] > 1).any())
     return "token" if (per == "token" if per else several) else "observation"
+
+
+def chosen_axis(runs: Sequence[RunDirectory], mi: str | None) -> str:
+    """Give the information to show: `mi`, by default what the experiments of the runs maximise.
+
+    It is one of `analysis.axes.AXES`. Raises `SweeperError` where there is no such axis, and where
+    the experiments maximise different ones and none is chosen.
+    """
+    check_choice("--mi", mi, tuple(AXES))
+    if mi is not None:
+        return mi
+    maximised = sorted({run.maximizes for run in runs})
+    names = " ".join(str(run.path) for run in runs)
+    if len(maximised) > 1:
+        raise SweeperError(
+            f"{names}: their experiments maximise different information "
+            f"({', '.join(maximised)}); choose one with --mi"
+        )
+    [axis] = maximised
+    if axis not in AXES:
+        raise SweeperError(
+            f"{names}: frontier.maximize is {axis!r}, which this version does not know; choose "
+            f"{', '.join(AXES)} with --mi"
+        )
+    return axis
+
+
+def placed(rows: pd.DataFrame, runs: Sequence[RunDirectory], mi: str | None) -> pd.DataFrame:
+    """Put the stored rows of some runs on the axis that is chosen, as `chosen_axis` says.
+
+    Raises `SweeperError` as that does, and where no trial that is done has what is to be shown.
+    """
+    axis = chosen_axis(runs, mi)
+    done = rows.loc[rows["status"] == "done"]
+    if axis != MODEL and len(done) and done[axis].isna().all():
+        raise SweeperError(
+            f"{' '.join(str(run.path) for run in runs)}: no trial has a value of {axis}, which "
+            f"older versions did not measure; show the information of the model with --mi {MODEL}"
+        )
+    return on_axis(rows, axis)
 
 
 def refuse_mixed(rows: pd.DataFrame, runs: Sequence[RunDirectory], force: bool) -> None:

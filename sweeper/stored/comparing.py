@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis import frontier as pareto
+from analysis.axes import COLUMNS as AXIS_COLUMNS
+from analysis.axes import MODEL, axis_of, long_name
 from analysis.comparison import FEWEST, Comparison, compare
 from analysis.indicators import (
     BUDGETS,
@@ -27,17 +29,19 @@ from analysis.plots.difference import (
     difference_figure,
 )
 from analysis.plots.files import write_all, writers
+from analysis.plots.provenance import ways_of
 from analysis.resampling import N_REPLICATES, side
 from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.located import nearest
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory, find_run
-from sweeper.stored.choices import unit_of, writable
+from sweeper.stored.choices import chosen_axis, placed, unit_of, writable
 
 _NEEDED = (
     *pareto.COLUMNS,
     *("config_hash", "nll_mi_covariance", "created_at", "train_seconds", "eval_seconds", "trial"),
+    *AXIS_COLUMNS,
 )
 _MUST_AGREE = ("data_sha256", "split", "scale")
 _INDEPENDENT = ("random", "qmc")  # samplers whose proposals do not depend on earlier trials
@@ -59,6 +63,7 @@ def comparison(
     per: str | None = None,
     hull: bool = False,
     level: float = 0.9,
+    mi: str | None = None,
     force: bool = False,
     damaged: list[str] | None = None,
 ) -> str:
@@ -66,13 +71,15 @@ def comparison(
 
     `names` are two of a run with a single arm or `RUN:ARM`, or one run with two arms. `per` is
     "observation" or "token", by default token where observations have several.
-    `damaged` is as for `sweeper.stored.reading.frontier`. Raises
+    `mi` and `damaged` are as for `sweeper.stored.reading.frontier`. Raises
     `SweeperError` for sides that cannot be found or do not compare, and where the result cannot
     be written.
     """
     if not 0.5 <= level < 1:
         raise SweeperError(f"--level is a probability from 0.5 to below 1, e.g. 0.9; got {level}")
     arms = _sides(names, storage, damaged)
+    axis = chosen_axis([of.run for of in arms], mi)
+    arms = [of._replace(rows=placed(of.rows, [of.run], axis)) for of in arms]
     labels = _labels(arms)
     problems = _disagreements(arms, labels)
     if problems and not force:
@@ -89,6 +96,7 @@ def comparison(
     points = {label: found.points[found.points["label"] == label] for label in labels}
     without = [label for label in labels if points[label].empty]
     lines = [f"{labels[0]} against {labels[1]}, nats per {found.unit}"]
+    lines += [f"MI: {long_name(rows)}"] * (axis != MODEL)
     if without:
         left_out = ", ".join(f"{n} {reason}" for reason, n in found.left_out.items())
         return "\n".join(
@@ -194,6 +202,10 @@ def _disagreements(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
                 for some, label in zip(values, labels, strict=True)
             )
             problems.append(f"{column} differs: {told}")
+    pools = {int(n) for of in arms for n in of.rows["observations"].dropna()}
+    if axis_of(arms[0].rows) == "mi_q" and len(pools) > 1:
+        told = ", ".join(map(str, sorted(pools)))
+        problems.append(f"MIs of q are by pools of different sizes: {told} observations")
     return [*problems, *_unlike_figures(arms, labels)]
 
 
@@ -331,7 +343,7 @@ def _provenance(arms: Sequence[Arm], found: pareto.Frontier) -> list[str]:
         "run": _listed(pd.Series([of.run.path.name for of in arms])),
         "scale": _listed(points["scale"]),
         "split": _listed(points["split"]),
-        "NLL and MI": " or ".join(ways),
+        **ways_of(points, " or ".join(ways)),
         "code": _listed(points["code_version"]),
     }
     counts = ", ".join(
@@ -356,7 +368,8 @@ def _save(
     directory: Path,
 ) -> list[Path]:
     title = f"{compared.a} against {compared.b}"
-    difference = difference_figure(compared, found.unit, title, provenance)
+    mi = long_name(found.points)
+    difference = difference_figure(compared, found.unit, title, provenance, mi)
     name = "comparison_hull" if compared.hull else "comparison"
     table = compared.curve.rename(columns={"a": "nll_a", "b": "nll_b"})
     table = table.assign(label_a=compared.a, label_b=compared.b, unit=found.unit)

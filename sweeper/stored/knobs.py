@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.axes import MODEL, axis_of, long_name
 from analysis.collapse import collapse_by_knob
 from analysis.frontier import frontier_points
 from analysis.importance import (
@@ -23,7 +24,7 @@ from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory
-from sweeper.stored.choices import refuse_mixed, unit_of, writable
+from sweeper.stored.choices import placed, refuse_mixed, unit_of, writable
 from sweeper.stored.protocols import stored_document
 
 NEEDS = "importances need scikit-learn, which is not installed; pip install 'sweeper[analysis]'"
@@ -35,13 +36,14 @@ def describe(
     output: Path | None = None,
     force: bool = False,
     collapsed_below: float | None = None,
+    mi: str | None = None,
     damaged: list[str] | None = None,
 ) -> str:
     """Say how much each knob matters and where trials collapse, and write tables and a picture.
 
     `knobs.csv`, `collapsed.csv` and the picture `knobs` are written to `output`, by default
     where the run's frontier lies. `collapsed_below` is an MI in the unit of the picture.
-    `damaged` is as for `sweeper.stored.reading.frontier`. Raises
+    `mi` and `damaged` are as for `sweeper.stored.reading.frontier`. Raises
     `SweeperError` where no trial is done or nothing was swept, where runs are of several
     experiments and not `force`, where several runs have no `output`, and where that cannot be
     written.
@@ -50,7 +52,7 @@ def describe(
         raise SweeperError("several runs need a directory for their knobs; name it by --output")
     paths = [run.path for run in runs]
     shown = ", ".join(map(str, paths))
-    rows = read_runs(paths, final_only=True, damaged=damaged)
+    rows = placed(read_runs(paths, final_only=True, damaged=damaged), runs, mi)
     refuse_mixed(rows, runs, force)
     unit = unit_of(rows)
     points = frontier_points(rows, unit).points
@@ -66,7 +68,8 @@ def describe(
         for knob in numeric_knobs(points)
     ]
     tables = {"collapsed": pd.concat(shares)} if shares else {}
-    lines = [f"{len(points)} trials of {shown}, nats per {unit}", ""]
+    lines = [f"{len(points)} trials of {shown}, nats per {unit}"]
+    lines += [f"MI: {long_name(points)}"] * (axis_of(points) != MODEL) + [""]
     try:
         found = importances(points)
     except ModuleNotFoundError:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import frontier as pareto
 from analysis.attainment import error_attainment, seed_attainment
+from analysis.axes import MODEL, axis_of, long_name
 from analysis.membership import AMBIGUOUS
 from analysis.plots.frontier import save_frontier
 from analysis.plots.training import save_training
@@ -19,7 +20,14 @@ from analysis.training import has_several_steps, training_curves
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore, read_runs
 from sweeper.runs import RunDirectory
-from sweeper.stored.choices import UNITS, check_choice, refuse_mixed, unit_of, writable
+from sweeper.stored.choices import (
+    UNITS,
+    check_choice,
+    placed,
+    refuse_mixed,
+    unit_of,
+    writable,
+)
 
 SHOWN_REASONS = 10
 
@@ -36,14 +44,16 @@ def frontier(
     view: str = "frontier",
     style: str = "default",
     band: str | None = None,
+    mi: str | None = None,
     force: bool = False,
     damaged: list[str] | None = None,
 ) -> str:
     """Write the frontier of `runs` as a table and a picture, and say what it is and where it lies.
 
     `per` is one of `UNITS`, by default token where observations have several; `view`, `style` and
-    `band` are of `VIEWS`, `STYLES` and `BANDS`. Runs of different experiments need `force`. What
-    is wrong with parts that cannot be read goes to `damaged`; without it, they are an error.
+    `band` are of `VIEWS`, `STYLES` and `BANDS`. `mi` is the information shown, as for
+    `sweeper.stored.choices.placed`. Runs of different experiments need `force`. What is wrong with
+    parts that cannot be read goes to `damaged`; without it, they are an error.
 
     Raises `SweeperError` for a choice that does not exist or does not go with the others, where
     no trial is stored, where a band or a view needs what the runs do not have, where several runs
@@ -61,8 +71,12 @@ def frontier(
             raise SweeperError(f"{option} goes with --view frontier only; got --view {view}")
     if output is None and len(runs) > 1:
         raise SweeperError("several runs need a directory for their frontier; name it by --output")
-    rows = _rows(runs, damaged, final_only=view != "training")
+    rows = _rows(runs, damaged, mi, final_only=view != "training")
     refuse_mixed(rows, runs, force)
+    if view == "rate-distortion" and axis_of(rows) != MODEL:
+        raise SweeperError(
+            f"--view rate-distortion is about the information of the model; add --mi {MODEL}"
+        )
     found = _frontier(rows, per)
     if found.points.empty:
         return "\n".join([*_described(found), "nothing to draw"])
@@ -104,7 +118,7 @@ def status(run: RunDirectory, *, damaged: list[str] | None = None) -> str:
     if len(reasons) > SHOWN_REASONS:
         lines.append(f"  and {len(reasons) - SHOWN_REASONS} more")
     if (ended["status"] == "done").any():
-        lines += ["", *_described(_frontier(_rows([run], damaged), None))]
+        lines += ["", *_described(_frontier(_rows([run], damaged, None), None))]
     return "\n".join(lines)
 
 
@@ -117,14 +131,18 @@ def _state(run: RunDirectory, complete: bool) -> str:
 
 
 def _rows(
-    runs: Sequence[RunDirectory], damaged: list[str] | None, *, final_only: bool = True
+    runs: Sequence[RunDirectory],
+    damaged: list[str] | None,
+    mi: str | None,
+    *,
+    final_only: bool = True,
 ) -> pd.DataFrame:
     paths = [run.path for run in runs]
     rows = read_runs(paths, final_only=final_only, damaged=damaged)
     if rows.empty:
         names = ", ".join(str(path) for path in paths)
         raise SweeperError(f"{names}: no trial has ended yet, so there is no frontier")
-    return rows
+    return placed(rows, runs, mi)
 
 
 def _frontier(rows: pd.DataFrame, per: str | None) -> pareto.Frontier:
@@ -160,6 +178,8 @@ def _described(found: pareto.Frontier) -> list[str]:
     points = found.points
     n_on, n = points["on_frontier"].sum(), len(points)
     lines = [f"Pareto frontier, nats per {found.unit}: {n_on} of {n} trials"]
+    if axis_of(points) != MODEL:
+        lines.append(f"MI: {long_name(points)}")
     if n:
         lines += ["", to_text(frontier_table(points))]
     if n_ambiguous := (points["membership"] == AMBIGUOUS).sum():

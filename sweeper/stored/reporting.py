@@ -15,7 +15,7 @@ from analysis.report import report_page
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
 from sweeper.runs import RunDirectory, runs_root, write_atomically
-from sweeper.stored.choices import refuse_mixed, unit_of, writable
+from sweeper.stored.choices import placed, refuse_mixed, unit_of, writable
 
 REPORT = "report.html"
 
@@ -25,13 +25,15 @@ def report(
     *,
     output: Path | None = None,
     per: str | None = None,
+    mi: str | None = None,
     force: bool = False,
     storage: Path | None = None,
     damaged: list[str] | None = None,
 ) -> str:
     """Write the page on `runs`, and say where it lies and what it holds.
 
-    `per` is "observation" or "token", what is shown first. `storage` is where the page's commands
+    `per` is "observation" or "token", what is shown first, and `mi` the information shown, as for
+    `sweeper.stored.choices.placed`. `storage` is where the page's commands
     look for the runs, where that is not the default place. What is wrong with parts that cannot
     be read goes to `damaged`; without it, they are an error. Raises `SweeperError` where no trial
     is stored, where several runs have no `output` file or are of different experiments without
@@ -42,7 +44,7 @@ def report(
     path = output or runs[0].frontier / REPORT
     if path.is_dir():
         raise SweeperError(f"cannot write {path}: it is a directory; name a file by --output")
-    rows = _rows(runs, damaged)
+    rows = placed(_rows(runs, damaged), runs, mi)
     refuse_mixed(rows, runs, force)
     page = report_page(
         rows,

@@ -25,6 +25,7 @@ from search_spaces.distributions import Categorical, Distribution, Float, Int, P
 from search_spaces.spaces import Space
 from sweeper.errors import SweeperError
 from sweeper.runs import RunDirectory
+from sweeper.stored.choices import placed
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -33,8 +34,8 @@ def write(run: RunDirectory, table: pa.Table, path: Path) -> dict[str, int]:
     """Write a journal with a study for each arm of a run; give their numbers of trials.
 
     `table` holds final rows. A trial has their figures as attributes. Its values, (NLL, MI) in
-    nats per observation, are those of a frontier: exact where they are known. What did not end
-    with such values has failed.
+    nats per observation, are those of the run's frontier: exact where they are known. What did not
+    end with such values has failed.
 
     Raises `SweeperError` where the run's experiment has no search space.
     """
@@ -53,7 +54,7 @@ def write(run: RunDirectory, table: pa.Table, path: Path) -> dict[str, int]:
 def _trials(run: RunDirectory, table: pa.Table) -> dict[str, list[FrozenTrial]]:
     """Give the trials of every arm, oldest first."""
     rows = table.sort_by([("created_at", "ascending"), ("trial_id", "ascending")]).to_pylist()
-    points = frontier_points(table.to_pandas()).points
+    points = frontier_points(placed(table.to_pandas(), [run], None)).points
     figures = points[["nll_value", "mi_value"]].to_numpy().tolist()
     values = dict(zip(points["trial_id"], figures, strict=True))
     space = _space(run)

@@ -67,6 +67,19 @@ def test_a_frontier_has_views_styles_and_bands(
     assert "did you mean seeds?" in sweeper(*here, "--band", "seed").is_one_error()
 
 
+@pytest.mark.parametrize("command", ["frontier", "report", "knobs", "compare"])
+def test_figures_take_the_information_to_show(
+    command: str, sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
+) -> None:
+    trained("done")
+    sides = ("tiny", "other") if command == "compare" else ("tiny",)
+    if command == "compare":
+        trained("done", name="other")
+
+    for choice, told in (("mi_q", "no trial has a value of mi_q"), ("x", "--mi takes mi, mi_q")):
+        assert told in sweeper(command, *sides, "--mi", choice).is_one_error()
+
+
 def test_a_report_is_written_where_it_is_asked_for(
     sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
 ) -> None:

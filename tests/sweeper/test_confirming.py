@@ -176,6 +176,27 @@ def test_exact_figures_are_not_evaluated_again(
     assert set(ResultStore(run.confirmation).read(final_only=True)["seed"]) == {1}
 
 
+def test_the_information_that_was_maximised_is_confirmed(
+    experiment: MakeExperiment,
+    trained: Callable[[Experiment], RunDirectory],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = trained(
+        experiment(trial=SHORT, frontier={"maximize": "mi_q"}, search={"trials": 2, "seeds": 1})
+    )
+    chosen = ResultStore(run.results).read(final_only=True).set_index("trial_id")
+
+    assert confirm(run, samples=50, seeds=0, workers=None) == DONE
+
+    found = pd.read_csv(run.frontier / "confirmation.csv").set_index("trial_id")
+    assert len(found)
+    assert found["mi_chosen"].to_list() == chosen["mi_q"][found.index].to_list()
+    fresh = ResultStore(run.confirmation).read(final_only=True)
+    many = fresh[fresh["samples"] == 50].set_index("confirms")
+    assert found["mi_fresh"].to_list() == many["mi_q"][found.index].to_list()
+    assert "MI: MI of q, I_q(x; z), pool of 8" in capsys.readouterr().out
+
+
 def test_a_run_without_a_frontier_has_nothing_to_confirm(
     experiment: MakeExperiment, tmp_path: Path
 ) -> None:

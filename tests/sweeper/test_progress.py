@@ -113,6 +113,18 @@ def test_the_frontier_so_far_is_that_of_all_trials(measured: list[tuple[float, f
     assert display.frontier() == {"tiny": expected}
 
 
+def test_what_the_experiment_maximises_is_shown(
+    tasks: list[Task], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = pd.DataFrame([{**row(2.0, 9.0), "mi_q": 1.5}])
+    display = PlainProgress(2, stored, "mi_q")
+
+    display.finished(tasks[0], [{**row(1.0, 9.0), "mi_q": 0.5}])
+
+    assert display.frontier() == {"tiny": [(0.5, 1.0), (1.5, 2.0)]}
+    assert "NLL 1.0000  MI of q 0.5000" in capsys.readouterr().out
+
+
 def test_each_arm_has_its_frontier_of_exact_values() -> None:
     rows = [row(9.0, 9.0, "b", nll_exact=2.0, mi_exact=1.0), row(3.0, 0.5, "a")]
 

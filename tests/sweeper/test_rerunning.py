@@ -52,12 +52,12 @@ def test_a_trial_that_is_trained_again_agrees_to_the_bit(
     assert lines[0] == f"{point.trial_id} of {point.run.path}: arm tiny, seed 0"
     assert lines[1] == "training 4 steps on cpu"
     assert lines[2] == "step 4/4: evaluating"
-    figures = {line.split()[0]: line.split() for line in lines[5:9]}
-    assert set(figures) == {"nll", "mi", "nll_exact", "mi_exact"}
+    figures = {line.split()[0]: line.split() for line in lines[5:11]}
+    assert set(figures) == {"nll", "mi", "mi_q", "mi_q_batch", "nll_exact", "mi_exact"}
     for name, (_, stored, new, difference, *_) in figures.items():
         assert stored == new == f"{point.row[name]:.9g}"
         assert float(difference) == 0
-    assert lines[9:] == ["it agrees to the bit"]
+    assert lines[11:] == ["it agrees to the bit"]
     after = {path: path.read_bytes() for path in point.run.path.rglob("*") if path.is_file()}
     assert after == before
 
@@ -137,6 +137,14 @@ def test_estimates_without_an_error_agree_to_rounding_or_not_at_all() -> None:
     assert conclusion(unknown, nll=2.0 + 1e-9)[2] == "it agrees to rounding"
     [table, _] = compare({"status": "done", **unknown}, {"status": "done", **unknown}).lines
     assert "unknown" in table.splitlines()[1]
+
+
+def test_what_was_not_measured_then_is_not_compared() -> None:
+    assert conclusion(FIGURES, mi_q=3.0, mi_q_se=0.1)[2] == "it agrees to the bit"
+    stored = {**FIGURES, "mi_q": 3.0, "mi_q_se": 0.1}
+    assert conclusion(stored, mi_q=3.1)[2] == "it agrees within error"
+    assert conclusion(stored, mi_q=4.0)[2] == "it does not agree"
+    assert conclusion(stored, mi_q=None)[2] == "it does not agree"
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])

@@ -193,6 +193,25 @@ def test_a_knob_is_not_taken_for_one_whose_path_it_begins(store: ResultStore) ->
     assert store.read(["model.latents"]).to_dict("list") == {"model.latents": ["none"]}
 
 
+def test_parts_from_before_a_column_was_added_are_read_without_it(store: ResultStore) -> None:
+    old = store.append(trial("old", nll=1.0))
+    added = ["mi_q", "mi_q_se", "mi_q_ceiling", "mi_q_batch", "active_units", "updates", "epochs"]
+    table = pq.read_table(old)
+    pq.write_table(table.drop_columns(added), old)  # which keeps the schema's version
+    store.append(trial("new", nll=2.0, mi_q=0.5, active_units=3, updates=7, epochs=0.5))
+
+    rows = store.read().set_index("trial_id")
+
+    assert rows.loc["old", added].isna().all()
+    assert rows.loc["old", "nll"] == 1.0
+    assert rows.loc["new", ["mi_q", "active_units", "updates", "epochs"]].tolist() == [
+        *(0.5, 3, 7, 0.5)
+    ]
+    assert (rows["schema_version"] == SCHEMA_VERSION).all()
+    assert store.compact(threshold=2) is not None
+    assert store.read().set_index("trial_id").loc["old", added].isna().all()
+
+
 def test_runs_are_read_together_under_their_names(tmp_path: Path) -> None:
     for run, knob in (("one", 1), ("two", "many")):
         ResultStore(tmp_path / run / "results").append(trial("t", **{"model.knob": knob}))

@@ -181,6 +181,41 @@ def test_a_study_is_told_exact_values_where_there_are_any(
     assert outcome(row) == expected
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"nll": 2.0, "mi_q": 3.0}, Values(2.0, 3.0)),
+        ({"nll": 2.0, "nll_exact": 1.9, "mi_exact": 0.9, "mi_q": 3.0}, Values(2.0, 3.0)),
+        ({"nll": 2.0}, None),
+        ({"nll": 2.0, "mi_q": float("nan")}, None),
+        ({"nll": 2.0, "mi_q": 3.0, "status": "diverged"}, None),
+    ],
+)
+def test_of_the_encoders_information_both_values_are_estimates(
+    row: dict[str, Any], expected: Values | None
+) -> None:
+    assert outcome({"status": "done", "mi": 1.0, **row}, "mi_q") == expected
+
+
+def test_a_study_is_told_what_the_experiment_maximises(
+    run: Run, experiment: MakeExperiment
+) -> None:
+    tiny = experiment(frontier={"maximize": "mi_q"}, search={"trials": 3})
+    sweep = run.sweep(tiny)
+    first, second, third = rest(sweep)
+    run.finish(sweep, first, nll=2.0, mi=9.0, mi_q=1.0)
+    run.finish(sweep, second, nll=3.0, mi=1.0, mi_q=4.0)
+    run.finish(sweep, third, nll=3.0, mi=1.0)  # as a row without it
+
+    again = run.sweep(tiny)
+    for found in (sweep, again):
+        one, two, three = found.studies["tiny"].study.get_trials()
+        assert (one.values, two.values) == ([2.0, 1.0], [3.0, 4.0])
+        assert three.state == TrialState.FAIL
+        assert found.frontier() == {first.trial_id, second.trial_id}
+    assert again.outcomes == sweep.outcomes
+
+
 def test_a_study_is_told_the_same_of_a_trial_at_once_and_after_an_interruption(
     run: Run, experiment: MakeExperiment
 ) -> None:

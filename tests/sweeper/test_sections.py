@@ -41,6 +41,7 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
         (Search, {"trials": 1, "allowed_failures": -1}),
         (Frontier, {"minimize": "mi"}),
         (Frontier, {"maximize": "nll"}),
+        (Frontier, {"maximize": "mi_q_batch"}),
         (Resources, {"cpu": 0}),
         (Resources, {"cpu": "1"}),
         (Resources, {"gpu": -0.5}),
@@ -56,6 +57,7 @@ def test_sections_are_typed(section: Any, fields: dict[str, Any]) -> None:
 def test_defaults_are_one_core_and_no_failures() -> None:
     assert Resources() == Resources(cpu=1.0, gpu=0.0)
     assert Frontier() == Frontier(minimize="nll", maximize="mi")
+    assert Frontier(maximize="mi_q").maximize == "mi_q"
     assert Search(trials=3).model_dump() == {
         "sampler": {"name": "auto", "seed": 0},
         "trials": 3,

@@ -293,6 +293,7 @@ def test_the_identity_is_the_checksum_of_the_resolved_trial_and_the_data() -> No
             "every": None,
             "limit": None,
             "seed": 0,
+            "mi_batch_size": 32,
             "enumerate_up_to": 65_536,
         },
     }

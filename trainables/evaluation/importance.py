@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import kl_divergence
 
@@ -23,6 +24,7 @@ from trainables.estimators import log_mean_exp, reconstruction
 from trainables.models import Model
 
 SAMPLES_AT_ONCE = 3_200  # samples of z per pass: small enough for any cache, large enough for BLAS
+VALUES_AT_ONCE = 2**17  # tokens or pixels per pass: 64 channels of them are 32 MiB
 
 
 class Scores(NamedTuple):
@@ -40,17 +42,29 @@ class Scores(NamedTuple):
 
 
 @torch.no_grad()
-def score(model: Model, x: Tensor, K: int) -> Scores:
-    """Score the observations x, `[N]` or `[N, T]`, with K samples each.
+def encode(model: Model, x: Tensor, size: int) -> Float[Tensor, "N parameters"]:
+    """Give the parameters of q(z|x) for the observations x, inferred in batches of `size`."""
+    return torch.cat([model.encode(batch).parameters for batch in batches(x, size)])
 
-    Randomness comes from torch's global generator.
+
+@torch.no_grad()
+def score(model: Model, x: Tensor, K: int, parameters: Tensor | None = None) -> Scores:
+    """Score the observations x, `[N]`, `[N, T]` or `[N, H, W]`, with K samples each.
+
+    `parameters` are those of q(z|x), `[N, P]`, where they are known; a model may infer them at
+    some cost. Randomness comes from torch's global generator.
     """
     prior = model.prior()
     parts = []
-    for batch in batches(x, max(1, SAMPLES_AT_ONCE // K)):
-        posterior = model.posterior(batch)
+    at_once = min(SAMPLES_AT_ONCE, max(1, VALUES_AT_ONCE // max(1, x[0].numel())))
+    size = max(1, at_once // K)
+    parameters = encode(model, x, size) if parameters is None else parameters
+    for batch, of_batch in zip(batches(x, size), torch.split(parameters, size), strict=True):
+        posterior = model.latents.posterior(of_batch)
         z = posterior.sample((K,))
-        likelihood = model.log_likelihood(batch, z).double()
+        likelihood = torch.cat(
+            [model.log_likelihood(batch, some) for some in torch.split(z, at_once)]
+        ).double()
         log_w = likelihood + prior.log_prob(z) - posterior.log_prob(z)
         kl = kl_divergence(posterior, prior).double()
         parts.append(_scores(likelihood, log_w, kl))

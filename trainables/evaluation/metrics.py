@@ -8,7 +8,13 @@ from torch import Tensor
 from trainables.data.corpus import PAD, Corpus
 from trainables.evaluation.config import EvaluationConfig
 from trainables.evaluation.enumeration import can_enumerate, score_exactly
-from trainables.evaluation.importance import score
+from trainables.evaluation.importance import encode, score
+from trainables.evaluation.information import (
+    active_units,
+    pool_information,
+    published_batches,
+    published_information,
+)
 from trainables.models import Model
 
 Metrics = dict[str, float | int | str | None]
@@ -19,19 +25,28 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
 
     `<metric>_se` is the Monte Carlo standard error; `<metric>_sampling_se` that of having seen a
     subset of the split, none for a whole split. `nll_exact` and `mi_exact` are there where the
-    latent space was enumerated. Leaves torch's global generator and the model's mode as they were.
+    latent space was enumerated. `mi` is the model's information, `mi_q` the encoder's, by a pool
+    of all that is evaluated, and `mi_q_batch` the same as published, within batches; each comes
+    with its ceiling. Images are observations of one token, for their published figures are per
+    image. Leaves torch's global generator and the model's mode as they were.
     """
     x, n_split = subset(corpus.splits[config.split], config.limit)
     device = next(model.parameters()).device
-    if x.dim() > 1:  # sentences of like length waste no padding
+    if x.dim() == 2:  # sentences of like length waste no padding
         x = x[(x != PAD).sum(dim=1).argsort(stable=True)]
-    tokens = (x != PAD).sum().item() / len(x)
+    lengths = (x != PAD).sum(dim=1).double() if x.dim() == 2 else torch.ones(len(x)).double()
+    tokens = lengths.sum().item() / len(x)
     was_training = model.training
     model.eval()
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            estimated = score(model, x.to(device), config.samples)
+            parameters = encode(model, x.to(device), config.mi_batch_size)
+            estimated = score(model, x.to(device), config.samples, parameters)
+            # After the samples above, which thus are the same whatever else is measured.
+            pool = pool_information(model.latents, parameters)
+            within = published_batches(x, config.mi_batch_size)
+            published = published_information(model.latents, parameters, within)
         exact = (
             score_exactly(model, x.to(device))
             if can_enumerate(model, config.enumerate_up_to)
@@ -44,7 +59,6 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     # What a subset adds is an error of the truth, where that is known.
     nll = -(estimated.log_p if exact is None else exact.log_p)
     mi = estimated.mi if exact is None else exact.mi
-    lengths = (x != PAD).reshape(len(x), -1).sum(dim=1).double()
     metrics: Metrics = {
         "split": config.split,
         "observations": len(x),
@@ -57,10 +71,20 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         "mi_se": _monte_carlo_error(estimated.mi_variance),
         "mi_sampling_se": _sampling_error(mi, unseen),
         "nll_mi_covariance": -estimated.log_p_mi_covariance.sum().item() / len(x) ** 2,
+        "mi_q": _finite(_mean(pool.terms)),
+        "mi_q_se": _finite(_monte_carlo_error(pool.variance)),
+        "mi_q_sampling_se": _sampling_error(pool.terms, unseen),
+        "mi_q_ceiling": pool.ceiling,
+        "mi_q_batch": _finite(_mean(published.terms)),
+        "mi_q_batch_se": _finite(_monte_carlo_error(published.variance)),
+        "mi_q_batch_ceiling": published.ceiling,
+        "active_units": active_units(model.latents, parameters),
         "elbo": _mean(estimated.elbo),
         "elbo_se": _monte_carlo_error(estimated.elbo_variance),
         "kl": _mean(estimated.kl),
         "kl_se": 0.0,  # closed form: no Monte Carlo error
+        "reconstruction": -_mean(estimated.elbo + estimated.kl),
+        "reconstruction_se": _monte_carlo_error(estimated.elbo_variance),
         "ess": _mean(estimated.ess),
         "ess_min": estimated.ess.min().item(),
         "nll_exact": None if exact is None else -_mean(exact.log_p),
@@ -72,7 +96,8 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     }
     for name in ("nll", "mi", "elbo", "kl"):
         metrics[f"{name}_per_token"] = float(metrics[name]) / tokens  # type: ignore[arg-type]
-    metrics["perplexity"] = _exp(-_mean(estimated.log_p) / tokens)
+    is_text = x.dim() <= 2
+    metrics["perplexity"] = _exp(-_mean(estimated.log_p) / tokens) if is_text else None
     return metrics
 
 

@@ -5,8 +5,6 @@ Collapse in Variational Autoencoders", https://arxiv.org/abs/1901.05534, Algorit
 stopping rules of their code.
 """
 
-import math
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,9 +12,9 @@ from torch import Tensor
 
 from trainables.config import Count
 from trainables.data.corpus import PAD
+from trainables.evaluation.information import batch_information
 from trainables.feeding import TrainingData
 from trainables.learner import Learner
-from trainables.models import Model
 from trainables.procedures.procedure import Procedure, ProcedureConfig, Validate
 from trainables.procedures.stopping import BelowBest, BlockMeans, Falls, PhaseStop
 
@@ -103,20 +101,3 @@ class AggressiveProcedure(Procedure):
 def _weight(x: Tensor) -> int | Tensor:
     """Count the tokens of sentences, `[B, T]`, and the observations of anything else."""
     return (x != PAD).sum() if x.dim() == 2 else len(x)
-
-
-def batch_information(model: Model, batches: Iterable[Tensor]) -> float:
-    """Estimate I_q(x; z) in nats within batches, as He et al. (2019) do; the mean over all x.
-
-    The mean over i of E ln q(z|x_i), in closed form, less ln (1/B) sum_j q(z_i|x_j) with one
-    sample z_i of q(z|x_i) and j over the batch of i, itself included. At most ln B in expectation.
-    """
-    total, n = 0.0, 0
-    for x in batches:
-        posterior = model.posterior(x)
-        z = posterior.sample()
-        # [i, j]: z_i under q(z|x_j)
-        log_aggregate = posterior.log_prob(z[:, None]).double().logsumexp(dim=1)
-        total += (math.log(len(x)) - posterior.entropy().double() - log_aggregate).sum().item()
-        n += len(x)
-    return total / n

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import AxLine
 
 from analysis.attainment import seed_attainment
+from analysis.axes import on_axis
 from analysis.frontier import frontier_points
 from analysis.plots.frontier import (
     frontier_figure,
@@ -83,6 +84,16 @@ def test_axes_name_the_unit_and_the_better_direction(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS), unit="token").points, axes, unit="token")
     assert axes.get_xlabel() == "mutual information (nats per token)\nhigher is better →"
     assert "negative log-likelihood (nats per token)" in axes.get_ylabel()
+
+
+def test_the_information_of_q_is_named_with_its_pool_and_its_ceiling(rows, axes) -> None:
+    of_q = {"mi_q": [0.1, 1.0, 2.0, 3.4], "mi_q_se": 0.0, "mi_q_ceiling": 3.5, "observations": 33}
+    frontier = frontier_points(on_axis(rows(PAIRS, **of_q), "mi_q"))
+    plot_frontier(frontier.points, axes)
+    assert axes.get_xlabel().startswith("MI of q, I_q(x; z), pool of 33 (nats per observation)")
+    assert "ceiling of the pool: ln N = 3.5" in texts(axes)
+    notes = frontier_figure(frontier).get_supxlabel()
+    assert "NLL: by importance sampling, K = 100 · MI: MI of q, I_q(x; z), pool of 33" in notes
 
 
 def test_floor_and_ceiling_are_drawn_where_they_are_near(rows, axes) -> None:

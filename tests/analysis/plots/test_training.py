@@ -47,6 +47,11 @@ def test_axes_name_quantity_and_unit(trained) -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("optimiser steps", "MI (nats per token)")
 
 
+def test_the_information_that_is_drawn_is_named(trained) -> None:
+    axes = plot_training(trained[0].assign(mi_axis="mi_q"), Figure().add_subplot(), "mi")
+    assert axes.get_ylabel() == "MI of q (nats per observation)"
+
+
 def test_evaluations_far_astray_are_counted(trained) -> None:
     curves = trained[0].assign(nll_value=[1e9, 5.5, 7.0, 6.5])
     axes = plot_training(curves, Figure().add_subplot(), "nll")

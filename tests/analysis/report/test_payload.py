@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.axes import on_axis
 from analysis.frontier import frontier_points
 from analysis.plots.style import COLOURS
 from analysis.report.payload import page_data
@@ -36,6 +37,20 @@ def test_the_figures_are_those_of_the_frontier(trial_rows: Rows) -> None:
             [round(found.points["ceiling"][0], 9)],
         )
         assert shown["warnings"] == list(found.warnings)
+
+
+def test_the_page_is_told_which_information_it_shows(trial_rows: Rows) -> None:
+    of_q = {"mi_q": [1.0, 2.0, 3.0], "mi_q_se": 0.1, "mi_q_ceiling": 4.0, "observations": 55}
+    rows = trial_rows(PAIRS, **of_q, nll_exact=1.0, mi_exact=1.0)
+
+    assert told(rows)["mi"]["short"] == "MI"
+    assert told(rows)["trials"]["exact"] == [True] * 3
+    data = told(on_axis(rows, "mi_q"))
+    assert data["mi"]["short"] == "MI of q"
+    assert data["mi"]["long"] == "MI of q, I_q(x; z), pool of 55"
+    assert data["units"]["observation"]["mi"] == [1.0, 2.0, 3.0]
+    assert data["units"]["observation"]["ceiling"] == [4.0]
+    assert data["trials"]["exact"] == [False] * 3
 
 
 def test_there_is_nothing_per_token_where_observations_are_single(trial_rows: Rows) -> None:

@@ -163,6 +163,20 @@ def test_what_does_not_compare_is_refused_unless_it_is_forced(
     assert "do not compare" in text
 
 
+def test_sides_are_compared_at_equal_information_of_q(store_run: StoreRun, tmp_path: Path) -> None:
+    of_q = {"mi_q": 2.0, "mi_q_se": 0.0, "mi_q_ceiling": 4.0, "observations": 55}
+    arms = {"a": many(0.0, 0, 5), "b": many(1.0, 1, 5)}
+    store_run("r", arms, **of_q)
+    store_run("s", {"c": many(0.0, 0, 5)}, **{**of_q, "observations": 66})
+
+    lines = comparison(["r"], mi="mi_q").splitlines()
+
+    assert lines[1] == "MI: MI of q, I_q(x; z), pool of 55"
+    assert any("MI: a covers 2 to 2, b covers 2 to 2 nats" in line for line in lines)
+    with pytest.raises(SweeperError, match="by pools of different sizes: 55, 66 observations"):
+        comparison(["r:a", "s:c"], mi="mi_q", output=tmp_path / "both")
+
+
 def test_what_makes_the_sides_less_comparable_is_said(store_run: StoreRun, tmp_path) -> None:
     store_run("one", {"a": many(0.0, 0, 4)}, sampler="tpe")
     store_run("two", {"b": many(0.0, 1, 4)}, train_seconds=None, nll_se=None)

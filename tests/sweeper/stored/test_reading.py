@@ -188,6 +188,7 @@ def test_a_frontier_is_per_token_where_observations_have_several(store_run: Stor
         ({"per": "tokens"}, "got 'tokens'; did you mean token?"),
         ({"view": "rate"}, "--view takes frontier, rate-distortion or training; got 'rate'"),
         ({"style": "papper"}, "--style takes default or paper; got 'papper'; did you mean paper?"),
+        ({"mi": "mi_p"}, "--mi takes mi, mi_q or mi_q_batch; got 'mi_p'; did you mean mi_q?"),
         ({"band": "errors"}, "--band takes seeds or error; got 'errors'; did you mean error?"),
         (
             {"view": "training", "style": "paper"},
@@ -206,6 +207,99 @@ def test_a_choice_that_does_not_exist_is_refused(
         reading.frontier([store_run("done")], **choice)
     assert message in str(refused.value)
     assert not Path("runs/tiny/frontier").exists()
+
+
+OF_Q = {
+    "mi_q": 3.0,
+    "mi_q_se": 0.01,
+    "mi_q_ceiling": 3.9,
+    "mi_q_batch": 3.4,
+    "mi_q_batch_se": 0.01,
+    "mi_q_batch_ceiling": 3.4657,
+    "observations": 50,
+}
+
+
+def test_the_information_of_q_is_shown_where_it_is_asked_for(store_run: StoreRun) -> None:
+    run = store_run("done", "done", **OF_Q)
+    assert "3.000" not in reading.frontier([run])
+
+    lines = reading.frontier([run], mi="mi_q").splitlines()
+
+    assert lines[1] == "MI: MI of q, I_q(x; z), pool of 50"
+    assert "MI of q" in lines[3]
+    assert "3.000 ± 0.010" in lines[4]
+    assert any("published meter" in line and "saturated for 2 of 2" in line for line in lines)
+    points = pd.read_csv("runs/tiny/frontier/frontier.csv")
+    assert points["mi_value"].tolist() == [3.0, 3.0]
+    assert points["mi_axis"].tolist() == ["mi_q"] * 2
+    assert "3.400 ± 0.010" in reading.frontier([run], mi="mi_q_batch")
+
+
+def test_by_default_it_is_what_the_experiment_maximises(
+    store_run: StoreRun, experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    run = store_run("done", **OF_Q)
+    maximising = experiment(name="tiny", frontier={"maximize": "mi_q"})
+    run.experiment_file.write_text(maximising.to_yaml())
+
+    assert "pool of 50" in reading.frontier([run])
+    assert "pool of 50" in reading.status(run)
+    assert "pool of" not in reading.frontier([run], mi="mi")
+    other = store_run("done", name="other", **OF_Q)
+    with pytest.raises(SweeperError) as refused:
+        reading.frontier([run, other], output=tmp_path / "both", force=True)
+    assert str(refused.value) == (
+        "runs/tiny runs/other: their experiments maximise different information (mi, mi_q); "
+        "choose one with --mi"
+    )
+    both = reading.frontier([run, other], output=tmp_path / "both", force=True, mi="mi_q")
+    assert "2 of 2 trials" in both
+
+
+def test_runs_without_the_information_say_so_in_one_line(store_run: StoreRun) -> None:
+    with pytest.raises(SweeperError) as refused:
+        reading.frontier([store_run("done")], mi="mi_q")
+    assert str(refused.value) == (
+        "runs/tiny: no trial has a value of mi_q, which older versions did not measure; show the "
+        "information of the model with --mi mi"
+    )
+
+
+def test_an_unknown_information_in_an_experiment_file_is_one_line(store_run: StoreRun) -> None:
+    run = store_run("done")
+    text = run.experiment_file.read_text()
+    assert "maximize: mi}" in text
+    run.experiment_file.write_text(text.replace("maximize: mi}", "maximize: mi_x}"))
+
+    with pytest.raises(SweeperError, match=r"frontier\.maximize is 'mi_x', which this version"):
+        reading.frontier([run])
+    assert "1 of 1 trials" in reading.frontier([run], mi="mi")
+
+
+def test_rate_and_distortion_are_of_the_model(store_run: StoreRun) -> None:
+    run = store_run("done", **OF_Q)
+    with pytest.raises(SweeperError, match=r"--view rate-distortion is about .* add --mi mi"):
+        reading.frontier([run], view="rate-distortion", mi="mi_q")
+    assert "rate_distortion.svg" in reading.frontier([run], view="rate-distortion", mi="mi")
+
+
+def test_training_is_drawn_of_the_published_meter_too(
+    store_run: StoreRun, experiment: MakeExperiment, ended: MakeRows
+) -> None:
+    run = store_run()
+    tiny = experiment(name="tiny")
+    values = {"training.learning_rate": 0.01}
+    config = tiny.trial_config("tiny", values)
+    identity = config_hash(config, "5a")
+    task = Task("tiny", 0, 0, values, config, "5a", identity, trial_id(identity, 0))
+    [last] = ended(tiny, task, **{**POINT, **OF_Q})
+    first = {**last, "step": 2, "final": False, "status": "running", "mi_q_batch": 2.5}
+    ResultStore(run.results).append([first, last])
+
+    reading.frontier([run], view="training", mi="mi_q_batch")
+
+    assert pd.read_csv("runs/tiny/frontier/training.csv")["mi_value"].tolist() == [2.5, 3.4]
 
 
 def test_ambiguous_points_are_counted_by_frontier_and_status(store_run: StoreRun) -> None:

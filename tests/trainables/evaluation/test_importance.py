@@ -8,7 +8,7 @@ from tests.oracles.linear_gaussian import LinearGaussian
 from trainables.data.corpus import PAD
 from trainables.evaluation import importance
 from trainables.evaluation.enumeration import score_exactly
-from trainables.evaluation.importance import Scores, batches, score, trim
+from trainables.evaluation.importance import Scores, batches, encode, score, trim
 from trainables.models.latents import CategoricalLatents
 from trainables.models.symbol import SymbolMlp, SymbolMlpConfig
 
@@ -211,6 +211,45 @@ def test_more_samples_than_a_pass_holds_take_one_observation_at_a_time(
     x = model.sample(4)
 
     torch.testing.assert_close(score(model, x, K=5).log_p, model.log_p(x))
+
+
+def test_more_samples_than_a_pass_holds_are_decoded_in_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = LinearGaussian(shift=0.5)
+    x = model.sample(2)
+    torch.manual_seed(1)
+    whole = score(model, x, K=50)
+    monkeypatch.setattr(importance, "VALUES_AT_ONCE", 3 * 20)  # of three values each
+    passes = []
+    monkeypatch.setattr(
+        model,
+        "log_likelihood",
+        lambda x, z: passes.append(z.shape[:2]) or LinearGaussian.log_likelihood(model, x, z),
+    )
+
+    torch.manual_seed(1)
+    # One observation at a time, which draws other samples than two at a time.
+    found = score(model, x[:1], K=50)
+
+    assert passes == [(20, 1), (20, 1), (10, 1)]
+    torch.manual_seed(1)
+    monkeypatch.undo()
+    torch.testing.assert_close(found._asdict(), score(model, x[:1], K=50)._asdict())
+    assert not torch.equal(found.log_p, whole.log_p[:1])
+
+
+def test_what_is_inferred_already_is_not_inferred_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LinearGaussian(shift=0.5)
+    x = model.sample(5)
+    parameters = encode(model, x, size=2)
+    torch.manual_seed(1)
+    expected = score(model, x, K=4)
+    monkeypatch.setattr(model, "encode", None)
+
+    torch.manual_seed(1)
+
+    assert torch.equal(score(model, x, 4, parameters).log_p, expected.log_p)
 
 
 def test_batches_are_cut_in_order_and_trimmed_to_their_longest_sentence() -> None:

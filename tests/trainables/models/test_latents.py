@@ -161,3 +161,19 @@ def test_stopping_gradients_cuts_the_parameters_and_nothing_else() -> None:
 def test_latents_that_cannot_be_are_refused(config: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Latents).validate_python(config)
+
+
+@pytest.mark.parametrize("latents", [GAUSSIAN, CATEGORICAL])
+def test_crossed_densities_are_those_of_every_pair(latents: Latents) -> None:
+    given = parameters(latents)
+    z = latents.posterior(given).sample((2,)).flatten(0, 1)
+
+    crossed = latents.cross_log_prob(given, z)
+
+    one_by_one = [latents.posterior(given[n : n + 1]).log_prob(z) for n in range(5)]
+    assert crossed.shape == (10, 5)
+    torch.testing.assert_close(crossed, torch.stack(one_by_one, dim=1))
+    torch.testing.assert_close(
+        torch.autograd.grad(crossed.sum(), given),
+        torch.autograd.grad(sum(one_by_one).sum(), given),
+    )

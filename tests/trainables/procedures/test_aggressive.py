@@ -1,6 +1,5 @@
 """Aggressive training: what an inner and an outer update move, when the loop and the phase end."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from trainables.data.corpus import PAD, Corpus
 from trainables.data.ptb import PennTreebank
 from trainables.feeding import TrainingData
 from trainables.learner import Learner
-from trainables.models.symbol import SymbolMlp, SymbolMlpConfig
 from trainables.procedures import PROCEDURES, Aggressive, aggressive
-from trainables.procedures.aggressive import batch_information
 from trainables.training import TrainingRun
 from trainables.trial import TrialConfig
 
@@ -232,28 +228,3 @@ def test_procedures_are_known_by_the_names_that_a_file_uses() -> None:
 
 
 # The mutual information -----------------------------------------------------------------------
-
-
-def test_the_information_is_that_of_each_batch_by_its_definition() -> None:
-    config = {"name": "symbol_mlp", "embedding": 4, "hidden": 5, "latents": {"kind": "gaussian"}}
-    torch.manual_seed(0)
-    model = SymbolMlp(SymbolMlpConfig.model_validate(config), 7).double()
-    parts = [torch.arange(4), torch.arange(4, 7)]
-
-    torch.manual_seed(1)
-    with torch.no_grad():
-        found = batch_information(model, parts)
-
-    torch.manual_seed(1)
-    total = 0.0
-    for x in parts:
-        mean, log_variance = (part.detach() for part in model.encode(x).parameters.chunk(2, -1))
-        scale = (0.5 * log_variance).exp()
-        z = torch.normal(mean, scale)
-        for i in range(len(x)):
-            densities = [
-                Normal(mean[j], scale[j]).log_prob(z[i]).sum().exp() for j in range(len(x))
-            ]
-            entropy = (0.5 + 0.5 * math.log(2 * math.pi) + scale[i].log()).sum()
-            total += float(-entropy - (sum(densities) / len(x)).log())
-    assert found == pytest.approx(total / 7, rel=1e-9)
