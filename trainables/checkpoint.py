@@ -42,11 +42,11 @@ def restore(new: Callable[[], TrainingRun], path: Path) -> TrainingRun:
 
 
 def save_model(run: TrainingRun, path: Path) -> None:
-    """Write the parameters of a trained model.
+    """Write the parameters of a trained model, and how far it came.
 
     Raises `OSError` where they cannot be written; then nothing of them is left.
     """
-    _write(run.model.state_dict(), path)
+    _write(run.trained_state(), path)
 
 
 def adopt_model(new: Callable[[], TrainingRun], path: Path) -> TrainingRun | None:

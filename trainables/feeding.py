@@ -89,6 +89,8 @@ class Validation:
                     yield trim(x[indices]).to(self.device)
                 return
             x = x[lengths.argsort(stable=True)]
+        else:  # a file may be in the order of its classes, whose members would meet in batches
+            x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))]
         for batch in batches(x, self.batch_size):
             yield batch.to(self.device)
 

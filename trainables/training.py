@@ -48,6 +48,7 @@ class TrainingRun:
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.corpus: Corpus = config.data.load(data_root)
         self.step = 0
+        self._adopted = False
         self._checked = 0  # the last step that the schedule and the procedure have looked at
         self.train_seconds = self.eval_seconds = 0.0
         self.evaluations: list[dict[str, Any]] = []
@@ -105,7 +106,7 @@ class TrainingRun:
     @property
     def _trained(self) -> bool:
         stopped = self._schedule is not None and self._schedule.stops
-        return stopped or self.step == self.n_steps
+        return self._adopted or stopped or self.step == self.n_steps
 
     @property
     def _check_due(self) -> bool:
@@ -149,13 +150,23 @@ class TrainingRun:
         self._synchronise()
         self.train_seconds += time.perf_counter() - start
 
-    def adopt(self, model: Mapping[str, Tensor]) -> None:
-        """Take over the state of a model that has been trained; only its evaluation remains.
+    def trained_state(self) -> dict[str, Any]:
+        """Give what `adopt` takes: the trained model, its last step and the updates it took."""
+        return {
+            "model": self.model.state_dict(),
+            "step": self.step,
+            "updates": self._learner.updates,
+        }
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Take over a model that has been trained; only its evaluation remains.
 
         Raises what `load_state_dict` does where it is the state of another model.
         """
-        self.model.load_state_dict(model)
-        self.step = self._checked = self.n_steps
+        self.model.load_state_dict(state["model"])
+        self.step = self._checked = state["step"]
+        self._learner.updates = state["updates"]
+        self._adopted = True
 
     def evaluate(self) -> Metrics:
         """Measure the model as it is, and remember the result.

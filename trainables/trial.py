@@ -62,6 +62,12 @@ class TrialConfig(Config):
                 f"{objective.least_batch}, got {training.batch_size}"
             )
             raise _mismatch("batch_size", why)
+        model = info.data.get("model")
+        if model is not None and training.batch_size < model.least_batch:
+            why = (
+                f"model {model.name!r} normalises batches, which takes {model.least_batch} or more"
+            )
+            raise _mismatch("batch_size", why)
         return training
 
     @field_validator("training")

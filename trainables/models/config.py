@@ -19,6 +19,7 @@ class ModelConfig(Config, ABC):
     """
 
     reads: ClassVar[str]
+    least_batch: ClassVar[int] = 1  # the smallest that it can be trained on
     name: str
     latents: Latents
     inference: SemiAmortised | None = Field(

@@ -5,13 +5,14 @@ https://arxiv.org/abs/1802.02550, Algorithm 1.
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 from jaxtyping import Float
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.config import Config, Count, Momentum
 from trainables.models.encoder import Encoder
@@ -53,8 +54,9 @@ class SemiAmortisedModel(Model):
     same, one graph at a time.
 
     Steps draw from torch's global generator. In training mode they see dropout, with masks of
-    their own. Batch normalisation in a decoder would let rows see one another in that mode, and
-    its running statistics count every step.
+    their own. Batch normalisation in a decoder lets rows see one another in that mode; its running
+    statistics are those of the objective's own passes, for steps that do not yet fit the data
+    would soon outnumber them.
     """
 
     def __init__(self, base: Model, config: SemiAmortised) -> None:
@@ -70,7 +72,7 @@ class SemiAmortisedModel(Model):
     def refine(
         self, x: Tensor, start: Float[Tensor, "batch parameters"]
     ) -> Float[Tensor, "batch parameters"]:
-        """Take all steps from the parameters `start`; each row's depend on that row alone."""
+        """Take all steps from the parameters `start`, each row by itself as the model lets it."""
         differentiable = torch.is_grad_enabled()
         point, velocity = start, torch.zeros_like(start)
         for _ in range(self.config.steps):
@@ -95,7 +97,8 @@ class SemiAmortisedModel(Model):
         """Give d(-ELBO)/d(parameters) of every row at `point`, from one sample of z."""
         if not (differentiable and point.requires_grad):
             point = point.detach().requires_grad_()
-        with torch.enable_grad(), second_derivatives() if differentiable else nullcontext():
+        derivatives = second_derivatives() if differentiable else nullcontext()
+        with torch.enable_grad(), derivatives, _statistics_kept(self.base):
             q = self.latents.posterior(point)
             (log_p,) = self.base.log_likelihood(x, q.rsample((1,)))
             loss = kl_divergence(q, self.prior()) - log_p
@@ -113,3 +116,17 @@ class SemiAmortisedModel(Model):
         # No division by a norm of zero; and a factor of one leaves every bit as it was.
         factor = limit / norm.clamp(min=limit)
         return (parts * factor).flatten(-2)
+
+
+@contextmanager
+def _statistics_kept(model: nn.Module) -> Iterator[None]:
+    """Normalise batches as usual, but leave the running statistics as they are."""
+    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

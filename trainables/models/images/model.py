@@ -61,6 +61,7 @@ class ImageModelConfig(ModelConfig):
     """
 
     reads: ClassVar[str] = "images"
+    least_batch: ClassVar[int] = 2  # batch normalisation
 
     encoder: ResNetConfig = ResNetConfig()
     latent_maps: Count = 4
