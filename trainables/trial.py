@@ -65,7 +65,8 @@ class TrialConfig(Config):
         model = info.data.get("model")
         if model is not None and training.batch_size < model.least_batch:
             why = (
-                f"model {model.name!r} normalises batches, which takes {model.least_batch} or more"
+                f"model {model.name!r} normalises batches; it needs batch_size >= "
+                f"{model.least_batch}, got {training.batch_size}"
             )
             raise _mismatch("batch_size", why)
         return training

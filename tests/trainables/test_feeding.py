@@ -85,6 +85,25 @@ def test_validation_batches_are_like_those_of_training() -> None:
     assert sum(rows for rows, _ in shapes("shuffled", limit=3)) == 3
 
 
+def test_what_follows_in_a_file_does_not_meet_in_a_batch() -> None:
+    symbols = torch.arange(1000)
+    found: list[Tensor] = []
+
+    def note(given: object, batches: object) -> float:
+        found.extend(batches)  # type: ignore[call-overload]
+        return 0.0
+
+    validation = Validation(Corpus({"validation": symbols}, 1000, "-"), "shuffled", 10, 7, CPU)
+    validation.measure(model(), note)
+    once, spread = torch.cat(found), [int(x.max() - x.min()) for x in found]
+    found.clear()
+    validation.measure(model(), note)
+
+    assert torch.equal(once.sort().values, symbols)
+    assert min(spread) > 100
+    assert torch.equal(torch.cat(found), once)
+
+
 def test_measuring_is_repeatable_and_leaves_everything_as_it_was() -> None:
     validation = Validation(Corpus({"validation": torch.arange(6)}, 6, "-"), "shuffled", 4, 1, CPU)
     measured, modes = model(), []

@@ -343,14 +343,18 @@ def test_a_run_interrupted_anywhere_continues_to_the_same_bits(name: str) -> Non
 
 
 def test_a_model_that_is_adopted_has_only_to_be_evaluated() -> None:
-    trained = finish(start(epochs=3, schedule=PLATEAU))
-    run = start(epochs=3, schedule=PLATEAU)
+    trained = finish(start(epochs=300, schedule={**PLATEAU, "max_decays": 1}))
+    run = start(epochs=300, schedule={**PLATEAU, "max_decays": 1})
+    assert trained.step < trained.n_steps
 
-    run.adopt(trained.model.state_dict())
+    run.adopt(trained.trained_state())
 
     assert run.evaluation_due
-    assert run.evaluate()["nll"] == trained.evaluations[-1]["nll"]
+    run.evaluate()
     assert run.finished
+    measured, before = run.evaluations[-1], trained.evaluations[-1]
+    for name in ("nll", "step", "updates", "epochs"):
+        assert measured[name] == before[name]
 
 
 # Guessing -------------------------------------------------------------------------------------

@@ -86,6 +86,24 @@ def test_a_critic_refuses_batches_of_one(name: str) -> None:
     assert TrialConfig.model_validate(other).training.batch_size == 1
 
 
+@pytest.mark.parametrize("name", ["resnet_masked", "resnet_gated"])
+def test_a_model_that_normalises_batches_refuses_those_of_one(name: str) -> None:
+    trial = changed(
+        model={"name": name, "latents": {"kind": "gaussian"}},
+        data={"name": "mnist"},
+        objective={"name": "vae"},
+        training__batch_size=1,
+    )
+
+    assert problems(trial) == {
+        ("training", "batch_size"): (
+            f"model '{name}' normalises batches; it needs batch_size >= 2, got 1"
+        )
+    }
+    trial["training"]["batch_size"] = 2
+    assert TrialConfig.model_validate(trial).training.batch_size == 2
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_gaussian_latents_take_every_estimator(estimator: str) -> None:
     samples = 1 if estimator == "stl" else 2

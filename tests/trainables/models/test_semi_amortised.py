@@ -10,6 +10,7 @@ from torch.distributions import Independent, kl_divergence
 
 from tests.oracles.linear_gaussian import LinearGaussian
 from trainables.data.corpus import PAD
+from trainables.models.images.masked import ResNetMaskedConfig
 from trainables.models.semi_amortised import SemiAmortised, SemiAmortisedModel
 from trainables.models.text import TextLstm, TextLstmConfig
 from trainables.objectives import create
@@ -297,6 +298,31 @@ def test_a_frozen_start_still_passes_gradients_to_the_decoder() -> None:
     (slope,) = torch.autograd.grad(refined(model, SENTENCES).sum(), weight)
 
     assert slope.abs().max() > 0
+
+
+def test_the_running_statistics_are_those_of_the_objectives_own_passes() -> None:
+    """Steps normalise by their batch, yet count for nothing afterwards."""
+    images = ResNetMaskedConfig.model_validate(
+        {
+            "name": "resnet_masked",
+            "latents": {"kind": "gaussian", "dimensions": 2},
+            "channels": 2,
+            "kernels": [3, 3, 3],
+            "encoder": {"channels": 2, "hidden": 3},
+            "inference": {"steps": 3},
+        }
+    )
+    torch.manual_seed(0)
+    model = images.create(2, (6, 6))
+    x = torch.randint(2, (4, 6, 6), dtype=torch.uint8)
+    layers = {n: b.clone() for n, b in model.named_buffers() if "decoder" in n and "running" in n}
+
+    z = model.posterior(x).rsample((1,))
+
+    assert layers
+    assert all(torch.equal(model.get_buffer(name), before) for name, before in layers.items())
+    model.log_likelihood(x, z)
+    assert not any(torch.equal(model.get_buffer(name), before) for name, before in layers.items())
 
 
 # The wrapper ----------------------------------------------------------------------------------
