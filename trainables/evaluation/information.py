@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trainables.data.corpus import PAD
+from trainables.data.order import exact_length_batches
 from trainables.models import Model
 from trainables.models.latents import GaussianLatents, Latents
 
@@ -134,12 +135,7 @@ def published_batches(x: Tensor, size: int) -> list[Tensor]:
     """
     if x.dim() != 2:
         return list(torch.split(torch.randperm(len(x)), size))
-    lengths = (x != PAD).sum(dim=1)
-    return [
-        batch
-        for length in sorted(set(lengths.tolist()))
-        for batch in torch.split((lengths == length).nonzero()[:, 0], size)
-    ]
+    return exact_length_batches((x != PAD).sum(dim=1), size)
 
 
 def active_units(
