@@ -15,7 +15,8 @@ class Learner:
 
     The `inference` parameters are those of q(z|x) and whatever the objective learns, a critic for
     example, which bounds a property of the same samples of q(z|x). All others, those of p(x|z),
-    are `generative`. `updates` counts the updates made so far.
+    are `generative`. `updates` counts the updates made so far, and `metrics` are the objective's
+    of the batch that was differentiated last.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Learner:
         self._new_optimizer = new_optimizer
         self.optimizer = new_optimizer(self.parameters, learning_rate)
         self.updates = 0
+        self.metrics: Mapping[str, Tensor] = {}
 
     @property
     def learning_rate(self) -> float:
@@ -46,7 +48,7 @@ class Learner:
         The gradient's norm is bounded over all of them together, whichever are updated.
         """
         self.optimizer.zero_grad()
-        loss = self.objective(self.model, x).loss
+        loss, self.metrics = self.objective(self.model, x)
         loss.backward()
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)

@@ -44,7 +44,6 @@ class Verdict(NamedTuple):
 
     is_best: bool
     decays: bool
-    stops: bool
 
 
 class PlateauRule:
@@ -55,6 +54,11 @@ class PlateauRule:
         self.best: float | None = None
         self.reference: float | None = None
         self.n_worse, self.n_decays = 0, 0
+
+    @property
+    def stops(self) -> bool:
+        """Say whether training is over."""
+        return self.n_decays >= self.config.max_decays
 
     def judge(self, loss: float, epoch: int) -> Verdict:
         """Take note of the loss after a part of epoch `epoch`, from 0.
@@ -75,7 +79,7 @@ class PlateauRule:
             self.n_decays += 1
         if decays or not is_worse:
             self.reference = loss
-        return Verdict(is_best, decays, self.n_decays >= self.config.max_decays)
+        return Verdict(is_best, decays)
 
     def state_dict(self) -> dict[str, Any]:
         """Give all that is remembered, as plain values."""
@@ -98,7 +102,7 @@ class PlateauSchedule:
     @property
     def stops(self) -> bool:
         """Say whether training is over."""
-        return self.rule.n_decays >= self.config.max_decays
+        return self.rule.stops
 
     def check(self, learner: Learner, loss: float, epoch: int) -> None:
         """Act on the validation loss of the learner as it is."""

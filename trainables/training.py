@@ -19,6 +19,7 @@ from trainables.data.corpus import PAD, Corpus
 from trainables.evaluation.metrics import Metrics, evaluate
 from trainables.feeding import Measure, TrainingData, Validation, elbo_loss
 from trainables.learner import Learner
+from trainables.means import TrainingMeans
 from trainables.schedules import PlateauSchedule
 from trainables.trial import TrialConfig
 
@@ -52,7 +53,7 @@ class TrainingRun:
         self._checked = 0  # the last step that the schedule and the procedure have looked at
         self.train_seconds = self.eval_seconds = 0.0
         self.evaluations: list[dict[str, Any]] = []
-        self._loss_sum, self._loss_steps = torch.zeros((), device=self.device), 0
+        self._means = TrainingMeans(self.device)
         training = config.training
         shared = (self.corpus, training.batching, training.batch_size)
         self._data = TrainingData(*shared, seed, self.device)
@@ -192,15 +193,15 @@ class TrainingRun:
                 f"{name} is {metrics[name]:.4g} at step {self.step}, over {ABSURD} times that of "
                 "guessing uniformly"
             )
-        metrics["train_loss"] = self.train_loss
-        self._loss_sum, self._loss_steps = torch.zeros_like(self._loss_sum), 0
+        metrics |= self._means.figures()
+        self._means.clear()
         self.evaluations.append({"step": self.step, **metrics, **self.cost()})
         return metrics
 
     @property
     def train_loss(self) -> float | None:
         """Give the mean training loss since the last evaluation."""
-        return (self._loss_sum / self._loss_steps).item() if self._loss_steps else None
+        return self._means.loss
 
     def cost(self) -> dict[str, float | int]:
         """Give seconds spent so far, and the largest memory this process has ever held.
@@ -234,8 +235,7 @@ class TrainingRun:
             "procedure": self._procedure.state_dict(),
             "schedule": self._schedule.state_dict() if self._schedule else None,
             "random": self._random,
-            "loss_sum": self._loss_sum,
-            "loss_steps": self._loss_steps,
+            "means": self._means.state_dict(),
             "train_seconds": self.train_seconds,
             "eval_seconds": self.eval_seconds,
             "evaluations": self.evaluations,
@@ -250,15 +250,15 @@ class TrainingRun:
         if self._schedule is not None:
             self._schedule.load_state_dict(state["schedule"])
         self._random = {name: value.cpu() for name, value in state["random"].items()}
-        self._loss_sum = state["loss_sum"].to(self.device)
-        self._loss_steps = state["loss_steps"]
+        self._means.load_state_dict(state["means"])
         self.train_seconds, self.eval_seconds = state["train_seconds"], state["eval_seconds"]
         self.evaluations = list(state["evaluations"])
 
     def _take_step(self) -> None:
         self.objective.begin_step(self.step, self.steps_per_epoch)
-        self._loss_sum += self._procedure.take_step(self._learner, self._data, self.step)
-        self._loss_steps += 1
+        loss = self._procedure.take_step(self._learner, self._data, self.step)
+        # A procedure ends with the step's own batch, so these are no inner update's.
+        self._means.add(loss, self._learner.metrics)
         self.step += 1
 
     def _check(self) -> None:
@@ -283,7 +283,7 @@ class TrainingRun:
         return value
 
     def _refuse_divergence(self) -> None:
-        if not self._loss_sum.isfinite():
+        if not self._means.is_finite:
             raise DivergedError(f"the training loss is not finite at step {self.step}")
 
     def _synchronise(self) -> None:

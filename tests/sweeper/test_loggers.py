@@ -81,7 +81,8 @@ def test_tensorboard_reads_losses_and_figures(
 ) -> None:
     from tensorboardX.proto.event_pb2 import Event
 
-    log("tensorboard", tmp_path / "logs", task, ended(experiment(), task, nll=2.25))
+    rows = ended(experiment(), task, nll=2.25, kl_weight=0.5, critic_bound=None)
+    log("tensorboard", tmp_path / "logs", task, rows)
 
     [file] = (tmp_path / "logs/tensorboard" / task.arm / task.trial_id).iterdir()
     content, scalars = file.read_bytes(), []
@@ -92,6 +93,8 @@ def test_tensorboard_reads_losses_and_figures(
         content = content[16 + length :]
     assert ("train_loss", 1, 3.5) in scalars
     assert ("nll", 4, 2.25) in scalars
+    assert ("kl_weight", 4, 0.5) in scalars
+    assert "critic_bound" not in [tag for tag, *_ in scalars]
     assert "train_loss" not in [tag for tag, step, _ in scalars if step == 2]
 
 

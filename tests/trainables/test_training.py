@@ -43,6 +43,16 @@ RUNS: dict[str, dict[str, Any]] = {
         "objective": {**RENYI, "estimator": "dreg", "samples": {"log_evidence": 2, "kl": 3}},
         "training": {**TRAINING, "optimizer": MOMENTUM, "clip_norm": 1.0, "l2": 1e-3},
     },
+    "symbols, a critic and an annealed weight": {
+        "model": {**SYMBOLS, "latents": GAUSSIAN},
+        "objective": {
+            "name": "critic_neural",
+            "hidden_x": 4,
+            "hidden_z": 4,
+            "projection": 3,
+            "annealing": {"kind": "linear", "steps": 5, "start": 0.1},
+        },
+    },
     "sentences, vimco, dropout": {
         "data": {"name": "ptb"},
         "model": {**SENTENCES, "latents": CATEGORICAL, "dropout": DROPOUT},
@@ -269,6 +279,31 @@ def test_the_training_loss_is_the_mean_since_the_last_evaluation() -> None:
     for row, since in zip(run.evaluations, (slice(3), slice(3, 6), slice(6, 7)), strict=True):
         assert row["train_loss"] == pytest.approx(sum(losses[since]) / len(losses[since]))
     assert len(losses) == 7
+
+
+def test_metrics_of_the_objective_are_means_since_the_last_evaluation() -> None:
+    run = start(RUNS["symbols, a critic and an annealed weight"])
+    given: list[dict[str, float]] = []
+    run.objective.register_forward_hook(
+        lambda *call: given.append({k: v.item() for k, v in call[-1].metrics.items()})
+    )
+
+    finish(run)
+
+    theirs = {
+        "kl_weight": "kl_weight",
+        "critic": "critic",
+        "critic_bound": "information_bound",
+        "critic_ceiling": "information_ceiling",
+        "critic_temperature": "temperature",
+    }
+    for row, since in zip(run.evaluations, (slice(3), slice(3, 6), slice(6, 7)), strict=True):
+        for column, metric in theirs.items():
+            values = [metrics[metric] for metrics in given[since]]
+            assert row[column] == pytest.approx(sum(values) / len(values))
+        assert row["critic_bound"] == pytest.approx(row["critic"] + math.log(4))
+    assert len({row["kl_weight"] for row in run.evaluations}) == 3
+    assert len(given) == 7
 
 
 def test_steps_are_taken_in_training_mode_whatever_the_mode_was() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,16 @@ def _corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PennTreebank, "load", lambda self, root: Corpus(splits, 6, "-"))
 
 
-def start(evaluation: dict[str, Any] | None = None, **settings: Any) -> TrainingRun:
+def start(
+    evaluation: dict[str, Any] | None = None,
+    objective: dict[str, Any] | None = None,
+    **settings: Any,
+) -> TrainingRun:
     given = {"batch_size": 2, "learning_rate": 0.1, "optimizer": SGD, **settings}
     trial = {
         "data": {"name": "ptb"},
         "model": SENTENCES,
-        "objective": ELBO,
+        "objective": objective or ELBO,
         "training": given,
         "evaluation": {"samples": 2, **(evaluation or {})},
     }
@@ -275,6 +280,29 @@ def test_a_look_at_the_validation_set_is_a_step_of_its_own_and_part_of_training(
     assert (run.step, run._checked) == (5, 5)
     assert run.train_seconds > before
     assert run.eval_seconds == 0
+
+
+def test_the_figures_of_training_are_those_of_outer_steps() -> None:
+    run = start(
+        steps=4,
+        objective={"name": "critic_self"},
+        procedure={**AGGRESSIVE, "check_every": 99},
+        evaluation={"every": 2},
+    )
+    seen: list[tuple[float, float]] = []
+    run.objective.register_forward_hook(
+        lambda *call: seen.append((call[-1].loss.item(), call[-1].metrics["critic"].item()))
+    )
+
+    finish(run)
+
+    assert len(seen) == 4 * (3 + 1)
+    outer = seen[3::4]
+    for row, pair in zip(run.evaluations, (outer[:2], outer[2:]), strict=True):
+        loss, critic = (sum(values) / 2 for values in zip(*pair, strict=True))
+        assert row["train_loss"] == pytest.approx(loss)
+        assert row["critic"] == pytest.approx(critic)
+        assert row["critic_ceiling"] == pytest.approx(math.log(2))
 
 
 # The same bits --------------------------------------------------------------------------------

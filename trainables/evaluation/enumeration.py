@@ -29,6 +29,8 @@ def can_enumerate(model: Model, up_to: int) -> bool:
 def score_exactly(model: Model, x: Tensor) -> ExactScores:
     """Score the observations x, `[N]` or `[N, T]`, by enumeration.
 
+    x goes to the model's device batch by batch, and the scores are on the CPU.
+
     Raises ValueError for latents that cannot be enumerated.
     """
     if not isinstance(model.latents, CategoricalLatents):
@@ -36,7 +38,7 @@ def score_exactly(model: Model, x: Tensor) -> ExactScores:
     states = model.latents.states(like=next(model.parameters()))
     # A symbol's likelihood is read off a softmax over all symbols, so all are scored at once.
     at_once = len(x) if x.dim() == 1 else 32
-    parts = [_scores(model, batch, states) for batch in batches(x, at_once)]
+    parts = [_scores(model, batch, states) for batch in batches(x, at_once, states.device)]
     return ExactScores(*(torch.cat(field).cpu() for field in zip(*parts, strict=True)))
 
 

@@ -43,8 +43,12 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def encode(model: Model, x: Tensor, size: int) -> Float[Tensor, "N parameters"]:
-    """Give the parameters of q(z|x) for the observations x, inferred in batches of `size`."""
-    return torch.cat([model.encode(batch).parameters for batch in batches(x, size)])
+    """Give the parameters of q(z|x) for the observations x, inferred in batches of `size`.
+
+    They are on the model's device, to which x goes batch by batch.
+    """
+    parts = batches(x, size, next(model.parameters()).device)
+    return torch.cat([model.encode(batch).parameters for batch in parts])
 
 
 @torch.no_grad()
@@ -52,14 +56,16 @@ def score(model: Model, x: Tensor, K: int, parameters: Tensor | None = None) -> 
     """Score the observations x, `[N]`, `[N, T]` or `[N, H, W]`, with K samples each.
 
     `parameters` are those of q(z|x), `[N, P]`, where they are known; a model may infer them at
-    some cost. Randomness comes from torch's global generator.
+    some cost. x goes to the model's device batch by batch, and the scores are on the CPU.
+    Randomness comes from torch's global generator.
     """
     prior = model.prior()
     parts = []
     at_once = min(SAMPLES_AT_ONCE, max(1, VALUES_AT_ONCE // max(1, x[0].numel())))
     size = max(1, at_once // K)
     parameters = encode(model, x, size) if parameters is None else parameters
-    for batch, of_batch in zip(batches(x, size), torch.split(parameters, size), strict=True):
+    observed = batches(x, size, parameters.device)
+    for batch, of_batch in zip(observed, torch.split(parameters, size), strict=True):
         posterior = model.latents.posterior(of_batch)
         z = posterior.sample((K,))
         likelihood = torch.cat(
@@ -95,10 +101,13 @@ def _scores(likelihood: Tensor, log_w: Tensor, kl: Tensor) -> Scores:
     )
 
 
-def batches(x: Tensor, size: int) -> Iterator[Tensor]:
-    """Cut observations into batches, trimming sentences to the longest of each batch."""
+def batches(x: Tensor, size: int, device: torch.device | None = None) -> Iterator[Tensor]:
+    """Cut observations into batches, trimming sentences to the longest of each batch.
+
+    With a `device` each batch then goes there. Where x itself is on one, nothing is trimmed.
+    """
     for start in range(0, len(x), size):
-        yield trim(x[start : start + size])
+        yield trim(x[start : start + size]).to(device)
 
 
 def trim(x: Tensor) -> Tensor:

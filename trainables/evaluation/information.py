@@ -16,7 +16,7 @@ an entropy's logarithm integrates to zero.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trainables.data.corpus import PAD
+from trainables.data.order import exact_length_batches
 from trainables.models import Model
 from trainables.models.latents import GaussianLatents, Latents
 
@@ -63,14 +64,18 @@ def pool_information(latents: Latents, parameters: Float[Tensor, "N parameters"]
 
 def _log_ratio(latents: Latents, parameters: Tensor, z: Tensor) -> Tensor:
     """Give ln q(z_i|x_i) - ln 1/N sum_j q(z_i|x_j) of each observation."""
-    N = len(parameters)
-    at_once = max(1, PAIRS_AT_ONCE // N)
-    pieces = []
-    for start in range(0, N, at_once):
-        log_q = latents.cross_log_prob(parameters, z[start : start + at_once])
+    pieces, start = [], 0
+    for log_q in _densities(latents, parameters, z):
         own = log_q.diagonal(offset=start)
         pieces.append(own - log_q.logsumexp(dim=1))
-    return torch.cat(pieces) + math.log(N)
+        start += len(log_q)
+    return torch.cat(pieces) + math.log(len(parameters))
+
+
+def _densities(latents: Latents, parameters: Tensor, z: Tensor) -> Iterator[Tensor]:
+    """Give ln q(z_i|x_j) of all x and of some z at a time, so that memory is bounded."""
+    for some in torch.split(z, max(1, PAIRS_AT_ONCE // len(parameters))):
+        yield latents.cross_log_prob(parameters, some)
 
 
 @torch.no_grad()
@@ -116,8 +121,8 @@ def _of_batch(latents: Latents, parameters: Tensor) -> tuple[Tensor, Tensor]:
     parameters = parameters.double()
     q = latents.posterior(parameters)
     z = q.sample((2,))
-    log_q = latents.cross_log_prob(parameters, z.flatten(0, 1))
-    log_mixture = log_q.logsumexp(dim=1).view(2, -1) - math.log(len(parameters))
+    pieces = [log_q.logsumexp(dim=1) for log_q in _densities(latents, parameters, z.flatten(0, 1))]
+    log_mixture = torch.cat(pieces).view(2, -1) - math.log(len(parameters))
     first, second = -q.entropy() - log_mixture
     return first, (first - second).square() / 2
 
@@ -130,12 +135,7 @@ def published_batches(x: Tensor, size: int) -> list[Tensor]:
     """
     if x.dim() != 2:
         return list(torch.split(torch.randperm(len(x)), size))
-    lengths = (x != PAD).sum(dim=1)
-    return [
-        batch
-        for length in sorted(set(lengths.tolist()))
-        for batch in torch.split((lengths == length).nonzero()[:, 0], size)
-    ]
+    return exact_length_batches((x != PAD).sum(dim=1), size)
 
 
 def active_units(

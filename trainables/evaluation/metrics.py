@@ -31,7 +31,6 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     image. Leaves torch's global generator and the model's mode as they were.
     """
     x, n_split = subset(corpus.splits[config.split], config.limit)
-    device = next(model.parameters()).device
     if x.dim() == 2:  # sentences of like length waste no padding
         x = x[(x != PAD).sum(dim=1).argsort(stable=True)]
     lengths = (x != PAD).sum(dim=1).double() if x.dim() == 2 else torch.ones(len(x)).double()
@@ -41,17 +40,13 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            parameters = encode(model, x.to(device), config.mi_batch_size)
-            estimated = score(model, x.to(device), config.samples, parameters)
+            parameters = encode(model, x, config.mi_batch_size)
+            estimated = score(model, x, config.samples, parameters)
             # After the samples above, which thus are the same whatever else is measured.
             pool = pool_information(model.latents, parameters)
             within = published_batches(x, config.mi_batch_size)
             published = published_information(model.latents, parameters, within)
-        exact = (
-            score_exactly(model, x.to(device))
-            if can_enumerate(model, config.enumerate_up_to)
-            else None
-        )
+        exact = score_exactly(model, x) if can_enumerate(model, config.enumerate_up_to) else None
     finally:
         model.train(was_training)
 

@@ -26,6 +26,7 @@ class Procedure(ABC):
     def take_step(self, learner: Learner, data: TrainingData, step: int) -> Tensor:
         """Take training step `step`, from 0, and give the loss on its batch.
 
+        That loss is the last that the learner differentiates, so that its metrics go with it.
         However many updates it makes, a run cannot be interrupted within a step.
         """
 

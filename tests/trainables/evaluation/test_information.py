@@ -106,6 +106,29 @@ def test_the_pool_may_be_cut_into_passes_of_any_size(monkeypatch: pytest.MonkeyP
         torch.testing.assert_close(pool_information(GAUSSIAN, parameters).terms, whole.terms)
 
 
+def test_a_large_batch_takes_no_more_densities_at_once_than_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parameters, batches = linear_gaussian(30, 2, 0.1), [torch.arange(30)]
+    torch.manual_seed(1)
+    whole = published_information(GAUSSIAN, parameters, batches)
+    sizes: list[int] = []
+    cross = GaussianLatents.cross_log_prob
+
+    def noted(latents: GaussianLatents, parameters: Tensor, z: Tensor) -> Tensor:
+        log_q = cross(latents, parameters, z)
+        sizes.append(log_q.numel())
+        return log_q
+
+    monkeypatch.setattr(GaussianLatents, "cross_log_prob", noted)
+    monkeypatch.setattr(information, "PAIRS_AT_ONCE", 700)
+    torch.manual_seed(1)
+    found = published_information(GAUSSIAN, parameters, batches)
+
+    torch.testing.assert_close(found._asdict(), whole._asdict())
+    assert sizes == [690, 690, 420]  # 23 of 60 samples at a time, with 30 posteriors
+
+
 def test_no_term_exceeds_the_ceiling_in_single_precision_either() -> None:
     found = pool_information(GAUSSIAN, linear_gaussian(200, 2, 1e-6).float())
 

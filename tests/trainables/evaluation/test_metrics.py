@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from tests.oracles.linear_gaussian import LinearGaussian
 from trainables.data.corpus import PAD, Corpus
+from trainables.evaluation import importance
 from trainables.evaluation import metrics as metrics_module
 from trainables.evaluation.config import EvaluationConfig
 from trainables.evaluation.enumeration import score_exactly
@@ -24,7 +25,7 @@ from trainables.evaluation.information import (
 )
 from trainables.evaluation.metrics import _ratio_error, evaluate, subset
 from trainables.models.encoder import Encoder
-from trainables.models.latents import CategoricalLatents, GaussianLatents
+from trainables.models.latents import CategoricalLatents, GaussianLatents, Latents
 from trainables.models.model import Encoding, Model
 from trainables.models.sentence import DropoutConfig, SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
@@ -428,3 +429,49 @@ def test_a_tensor_of_sentences_is_left_as_it_was() -> None:
     evaluate(sentence_model(), corpus, EvaluationConfig(samples=2), seed=0)
 
     assert torch.equal(corpus.splits["validation"], before)
+
+
+class Elsewhere(Model):
+    """Notes which shapes arrive on its device, "meta", from which no figure returns."""
+
+    def __init__(self, latents: Latents) -> None:
+        super().__init__(latents)
+        self.weight = torch.nn.Parameter(torch.zeros((), device="meta"))
+        self.seen: list[tuple[str, tuple[int, ...]]] = []
+
+    def encode(self, x: Tensor) -> Encoding:
+        self.seen.append((x.device.type, tuple(x.shape)))
+        return Encoding(x, self.weight.new_zeros(len(x), self.latents.n_parameters))
+
+    def new_encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    def inference_parameters(self) -> Iterator[torch.nn.Parameter]:
+        return iter(())
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        self.seen.append((x.device.type, tuple(x.shape)))
+        return self.weight.new_zeros(len(z), len(x))
+
+
+def test_sentences_go_to_the_models_device_in_batches_without_needless_padding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importance, "SAMPLES_AT_ONCE", 10)
+    x = torch.tensor([[3, 1, 2, 0], [1, PAD, PAD, PAD], [2, 2, PAD, PAD], [4, PAD, PAD, PAD]])
+    inferred = [("meta", (2, 1)), ("meta", (2, 4))]
+
+    model = Elsewhere(GaussianLatents(kind="gaussian", dimensions=1))
+    with pytest.raises(NotImplementedError, match="meta"):
+        evaluate(
+            model,
+            Corpus({"validation": x}, 5, "-"),
+            EvaluationConfig(samples=10, mi_batch_size=2),
+            seed=0,
+        )
+    assert model.seen == [*inferred, *(("meta", (1, length)) for length in (1, 1, 2, 4))]
+
+    model = Elsewhere(LATENTS)
+    with pytest.raises(NotImplementedError, match="meta"):
+        score_exactly(model, x[1:])
+    assert model.seen == [("meta", (3, 2))]

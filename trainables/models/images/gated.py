@@ -10,13 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.config import Count
-from trainables.models.images.model import (
-    ImageDecoder,
-    ImageModelConfig,
-    Kernels,
-    LatentMaps,
-    join,
-)
+from trainables.models.images.model import ImageDecoder, ImageModelConfig, Kernels, join
 
 
 class ResNetGatedConfig(ImageModelConfig):
@@ -45,22 +39,19 @@ class GatedDecoder(ImageDecoder):
 
     Skip-VAE (https://github.com/yoonkim/skip-vae) sends the horizontal stack's residual, features
     and maps, through a 1 x 1 convolution. Here the features pass as they are and the maps through
-    such a convolution, so that the plain decoder is the one whose maps' weights are zero.
+    such a convolution, so that the plain decoder is the one whose maps' weights are zero. Without
+    `skip` the first pixel's logit does not see z, for maps enter the first layer alone, which
+    stops before each pixel.
     """
 
     def __init__(self, config: ResNetGatedConfig, shape: tuple[int, int]) -> None:
-        super().__init__()
+        super().__init__(config, shape, len(config.kernels), _draw)
         channels, kernels, n_maps = config.channels, config.kernels, config.latent_maps
-        n_skipped = n_maps if config.skip else 0
-        self.maps = nn.ModuleList(
-            LatentMaps(config.latents.width, n_maps, shape, _draw)
-            for _ in range(len(kernels) + 1 if config.skip else 1)
-        )
         self.first = GatedLayer(1, n_maps, channels, kernels[0], first=True)
         self.layers = nn.ModuleList(
-            GatedLayer(channels, n_skipped, channels, kernel) for kernel in kernels[1:]
+            GatedLayer(channels, self.n_skipped, channels, kernel) for kernel in kernels[1:]
         )
-        self.last = nn.Conv2d(channels + n_skipped, 1, 1)
+        self.last = nn.Conv2d(channels + self.n_skipped, 1, 1)
 
     def read(
         self, pixels: Float[Tensor, "batch 1 height width"]
@@ -78,7 +69,7 @@ class GatedDecoder(ImageDecoder):
         of_z = self.first.convolve_maps(self.maps[0](z).flatten(0, 1))
         convolved = of_z.view(*z.shape[:2], *read.shape[1:]) + read
         down, across = self.first.gate(convolved.flatten(0, 1))
-        joined = [maps(z).expand(K, batch, -1, -1, -1).flatten(0, 1) for maps in self.maps[1:]]
+        joined = self.skipped(z, batch)
         for number, layer in enumerate(self.layers):
             down, across = layer(down, across, *joined[number : number + 1])
         return self.last(join(across, *joined[-1:])).view(K, batch, *read.shape[2:])

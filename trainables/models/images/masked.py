@@ -9,13 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.models.images.encoder import draw_convolutions
-from trainables.models.images.model import (
-    ImageDecoder,
-    ImageModelConfig,
-    Kernels,
-    LatentMaps,
-    join,
-)
+from trainables.models.images.model import ImageDecoder, ImageModelConfig, Kernels, join
 
 APART = 3  # a skip path leads over as many layers
 
@@ -51,20 +45,15 @@ class MaskedDecoder(ImageDecoder):
     """
 
     def __init__(self, config: ResNetMaskedConfig, shape: tuple[int, int]) -> None:
-        super().__init__()
+        super().__init__(config, shape, len(config.kernels), _draw)
         channels, kernels, n_maps = config.channels, config.kernels, config.latent_maps
-        n_skipped = n_maps if config.skip else 0
-        self.maps = nn.ModuleList(
-            LatentMaps(config.latents.width, n_maps, shape, _draw)
-            for _ in range(len(kernels) + 1 if config.skip else 1)
-        )
         self.first = MaskedConv(1, channels, kernels[0], own=False, unmasked=n_maps)
         self.after_first = nn.Sequential(nn.BatchNorm2d(channels), nn.ELU())
-        self.blocks = nn.ModuleList(MaskedBlock(channels, k, n_skipped) for k in kernels[1:])
+        self.blocks = nn.ModuleList(MaskedBlock(channels, k, self.n_skipped) for k in kernels[1:])
         self.paths = nn.ModuleList(MaskedBlock(channels, k) for k in kernels[1:-1])
         draw_convolutions(self)
         # These two have torch's own initialisation in that code.
-        self.before_last = nn.Conv2d(channels + n_skipped, channels, 1, bias=False)
+        self.before_last = nn.Conv2d(channels + self.n_skipped, channels, 1, bias=False)
         self.last = nn.Sequential(
             nn.BatchNorm2d(channels), nn.ELU(), nn.Conv2d(channels, 1, 1, bias=False)
         )
@@ -85,7 +74,7 @@ class MaskedDecoder(ImageDecoder):
         of_z = self.first.unmasked(self.maps[0](z).flatten(0, 1))
         convolved = of_z.view(*z.shape[:2], *read.shape[1:]) + read
         features = [self.after_first(convolved.flatten(0, 1))]
-        joined = [maps(z).expand(K, batch, -1, -1, -1).flatten(0, 1) for maps in self.maps[1:]]
+        joined = self.skipped(z, batch)
         for layer, block in enumerate(self.blocks, start=1):
             x = features[-1]
             if layer >= APART:

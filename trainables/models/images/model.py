@@ -33,8 +33,30 @@ class ImageDecoder(nn.Module, ABC):
     """A network from an image and z to the logits of its pixels, in the image's row-major order.
 
     The logit of a pixel depends on z and on earlier pixels alone, but for batch normalisation in
-    training, whose statistics are of all pixels and images.
+    training, whose statistics are of all pixels and images. Maps of z join the image; with `skip`,
+    others join the input of each of the further `n_layers` - 1 layers and of the output, and
+    `n_skipped` is their number of channels. `draw` initialises what makes maps of z.
     """
+
+    def __init__(
+        self,
+        config: "ImageModelConfig",
+        shape: tuple[int, int],
+        n_layers: int,
+        draw: Callable[[nn.Linear], object],
+    ) -> None:
+        super().__init__()
+        self.n_skipped = config.latent_maps if config.skip else 0
+        self.maps = nn.ModuleList(
+            LatentMaps(config.latents.width, config.latent_maps, shape, draw)
+            for _ in range(n_layers + 1 if config.skip else 1)
+        )
+
+    def skipped(
+        self, z: Float[Tensor, "K rows latent"], batch: int
+    ) -> list[Float[Tensor, "K_batch maps height width"]]:
+        """Give the maps for each further layer and the output, if any, for all K samples."""
+        return [maps(z).expand(len(z), batch, -1, -1, -1).flatten(0, 1) for maps in self.maps[1:]]
 
     @abstractmethod
     def read(

@@ -45,6 +45,21 @@ def test_every_pixel_sees_all_before_it() -> None:
         assert not reach[place:].any()
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_first_pixel_sees_z_only_through_skipped_maps(skip: bool) -> None:
+    decoder = make((7, 6), channels=2, kernels=[5, 3, 3], skip=skip).double()
+    z = torch.randn(1, 1, 32, dtype=torch.float64).requires_grad_()
+    pixels = torch.rand(1, 1, 7, 6, dtype=torch.float64)
+
+    first, second = decoder.logits(decoder.read(pixels), z).flatten()[:2]
+    of_first, of_second = (
+        torch.autograd.grad(logit, z, retain_graph=True)[0].any() for logit in (first, second)
+    )
+
+    assert of_first == skip
+    assert of_second
+
+
 def test_the_sizes_are_those_of_sa_vae_by_default() -> None:
     decoder = make()
     layers = [decoder.first, *decoder.layers]
