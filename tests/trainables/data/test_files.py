@@ -75,7 +75,9 @@ def test_a_gzip_file_is_known_by_what_it_holds_however_it_is_packed(tmp_path: Pa
     assert verify(file, tmp_path) == "wrong checksum"
 
 
-@pytest.mark.parametrize("broken", [CONTENT, gzip.compress(CONTENT)[:-9], b""])
+@pytest.mark.parametrize(
+    "broken", [CONTENT, gzip.compress(CONTENT)[:-9], b""], ids=["plain", "cut short", "empty"]
+)
 def test_a_broken_gzip_file_is_a_wrong_one_and_is_not_read(broken: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(broken)
