@@ -224,27 +224,31 @@ def trust_warnings(points: pd.DataFrame, what: str) -> list[str]:
     warnings = []
     axis = axis_of(points)
     figures, are = ("NLL and MI", "are") if axis == MODEL else ("NLL", "is")
-    for label, of_label in points.groupby("label", sort=False):
-        few = (~of_label["exact"] & (of_label["ess"] < SMALL_ESS)).sum()
-        if few:
-            warnings.append(
-                f"{label}: {few} of {len(of_label)} {what} have an effective sample size "
-                f"below {SMALL_ESS:g}; their {figures} {are} too high, evaluate with more samples"
-            )
-        lone = (~of_label["exact"] & (of_label["ess_min"] < LONE_ESS)).sum()
-        if lone:
-            warnings.append(
-                f"{label}: in {lone} of {len(of_label)} {what} some observation has an effective "
-                f"sample size below {LONE_ESS:g}; their {figures} can be too high by far more "
-                "than their standard errors, evaluate with more samples"
-            )
-        full = (of_label["mi_value"] >= NEAR_CEILING * of_label["ceiling"]).sum()
-        if full:
-            warnings.append(
-                f"{label}: {full} of {len(of_label)} {what} are within "
-                f"{1 - NEAR_CEILING:.0%} of the {AXES[axis].limit} or above it; {AXES[axis].full}"
-            )
+    if few := _counts(points, ~points["exact"] & (points["ess"] < SMALL_ESS)):
+        warnings.append(
+            f"{few} {what} have an effective sample size below {SMALL_ESS:g}; their {figures} "
+            f"{are} too high, evaluate with more samples"
+        )
+    if lone := _counts(points, ~points["exact"] & (points["ess_min"] < LONE_ESS), "in "):
+        warnings.append(
+            f"{lone} {what} some observation has an effective sample size below {LONE_ESS:g}; "
+            f"their {figures} can be too high by far more than their standard errors, evaluate "
+            "with more samples"
+        )
+    if full := _counts(points, points["mi_value"] >= NEAR_CEILING * points["ceiling"]):
+        warnings.append(
+            f"{full} {what} are within {1 - NEAR_CEILING:.0%} of the {AXES[axis].limit} or above "
+            f"it; {AXES[axis].full}"
+        )
     return warnings
+
+
+def _counts(points: pd.DataFrame, concerned: pd.Series, before: str = "") -> str:
+    """Say of how many points of each label something is so, where it is of any."""
+    counts = concerned.groupby(points["label"], sort=False).agg(["sum", "size"])
+    return ", ".join(
+        f"{label}: {before}{n} of {size}" for label, n, size in counts.itertuples() if n
+    )
 
 
 def _listed(values: ArrayLike) -> str:

@@ -229,3 +229,14 @@ def test_a_lone_sample_that_carries_an_observation_is_warned_of(rows) -> None:
     assert warning.startswith("arm: in 1 of 2 frontier points some observation has an effective ")
     exact = rows([(5.0, 1.0)], ess_min=1.01, nll_exact=5.0, mi_exact=1.0)
     assert frontier_points(exact).warnings == ()
+
+
+def test_arms_with_the_same_trouble_share_a_sentence(rows) -> None:
+    stored = rows(
+        [(5.0, 1.0), (6.0, 2.0), (5.0, 1.0), (5.0, 1.0)],
+        arm=["a", "a", "b", "c"],
+        ess_min=[1.01, 1.5, 1.5, 9.0],
+    )
+
+    [warning] = frontier_points(stored).warnings
+    assert warning.startswith("a: in 2 of 2, b: in 1 of 1 frontier points some observation has")
