@@ -7,6 +7,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
+from trainables.data import DATA
 from trainables.objectives import OBJECTIVES
 
 VALID = """\
@@ -131,7 +132,7 @@ def test_an_arm_holds_every_default_that_its_trials_have_in_common() -> None:
         ),
         (
             ("name: symbols", "name: words"),
-            "x.yaml:3: trial.data.name: unknown name 'words'; known: ptb, symbols",
+            f"x.yaml:3: trial.data.name: unknown name 'words'; known: {', '.join(sorted(DATA))}",
         ),
         (
             ("name: renyi, ", ""),
