@@ -25,7 +25,7 @@ from sweeper.options import (
     naming_damage,
 )
 
-TRAINING_PACKAGES = {"filelock", "jaxtyping", "optuna", "ray", "scipy", "torch"}
+TRAINING_PACKAGES = {"filelock", "jaxtyping", "optuna", "ray", "torch"}
 
 app = typer.Typer(
     help="Sweep training objectives of latent-variable models; compare their frontiers of "

@@ -103,7 +103,7 @@ import sys
 class Missing:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in {{*{TRAINING!r}, "jaxtyping", "scipy", "filelock"}}:
+        if name.partition(".")[0] in {{*{TRAINING!r}, "jaxtyping", "filelock", "sklearn"}}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing)
@@ -180,7 +180,7 @@ def test_knobs_are_drawn_where_nothing_can_be_trained(run_here: Path) -> None:
     done = python(WITHOUT_TRAINING, "knobs", "e", cwd=run_here)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "importances need scikit-learn" in done.stdout  # which needs scipy
+    assert "importances need scikit-learn" in done.stdout
     assert "share of collapsed trials" in done.stdout
     assert (run_here / "runs/e/frontier/knobs.png").exists()
 

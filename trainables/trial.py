@@ -15,6 +15,11 @@ from trainables.models import AnyModel
 from trainables.objectives import AnyObjective, ObjectiveConfig
 from trainables.optimisation import TrainingConfig
 
+_TELLS_APART = (
+    "tells the observations of a batch of B from one another, which shows at most ln B nats of "
+    "information"
+)
+
 
 class TrialConfig(Config):
     """One configuration of one training run and its evaluation.
@@ -53,22 +58,15 @@ class TrialConfig(Config):
 
     @field_validator("training")
     @classmethod
-    def _suffices_for_the_objective(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
-        objective = info.data.get("objective")
-        if objective is not None and training.batch_size < objective.least_batch:
-            why = (
-                f"objective {objective.name!r} tells the observations of a batch of B from one "
-                "another, which shows at most ln B nats of information; it needs batch_size >= "
-                f"{objective.least_batch}, got {training.batch_size}"
-            )
-            raise _mismatch("batch_size", why)
-        model = info.data.get("model")
-        if model is not None and training.batch_size < model.least_batch:
-            why = (
-                f"model {model.name!r} normalises batches; it needs batch_size >= "
-                f"{model.least_batch}, got {training.batch_size}"
-            )
-            raise _mismatch("batch_size", why)
+    def _has_large_enough_batches(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        for part, what in (("objective", _TELLS_APART), ("model", "normalises batches")):
+            asks = info.data.get(part)
+            if asks is not None and training.batch_size < asks.least_batch:
+                why = (
+                    f"{part} {asks.name!r} {what}; it needs batch_size >= {asks.least_batch}, "
+                    f"got {training.batch_size}"
+                )
+                raise _mismatch("batch_size", why)
         return training
 
     @field_validator("training")
