@@ -25,7 +25,7 @@ INDICATORS: Mapping[str, str] = MappingProxyType(
 BUDGETS: Mapping[str, str] = MappingProxyType(
     {
         "trials": "trials ended",
-        "gradient_evaluations": "gradient evaluations (steps × batch size × samples K)",
+        "gradient_evaluations": "gradient evaluations (updates × batch size × samples K)",
         "seconds": "seconds of training and evaluation",
     }
 )
@@ -113,15 +113,18 @@ def indicator_table(
 
 
 def gradient_evaluations(rows: pd.DataFrame) -> pd.Series:
-    """Count the samples whose gradient was taken: steps × batch size × K, NaN where unknown.
+    """Count the samples whose gradient was taken: updates × batch size × K, NaN where unknown.
 
-    `rows` are stored final rows with `step` and `trial`, the resolved trial as JSON. K is
-    `objective.samples`, the larger where two terms have their own, and 1 where there is none.
+    `rows` are stored final rows with `step`, `updates`, those of inner loops too, which are the
+    steps where they are null, and `trial`, the resolved trial as JSON. K is `objective.samples`,
+    the larger where two terms have their own, and 1 where there is none. What a step costs beyond
+    its gradients, such as the inner steps of SA-VAE, is not counted.
     """
+    updates = rows["updates"].fillna(rows["step"])
     return pd.Series(
         [
-            step * _samples_per_step(trial)
-            for step, trial in zip(rows["step"], rows["trial"], strict=True)
+            n_updates * _samples_per_step(trial)
+            for n_updates, trial in zip(updates, rows["trial"], strict=True)
         ],
         index=rows.index,
         dtype=np.float64,

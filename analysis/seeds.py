@@ -168,6 +168,11 @@ class Costs(OfSeeds):
             f"ratio of the mean seconds of {what}", ratio, low, high, (self.at_least, self.at_most)
         )
 
+    def cautions(self, arms: Sequence[Sampled]) -> tuple[str, ...]:
+        """Point out trials that ran beside one another."""
+        beside = trained_together([arm.points for arm in arms])
+        return () if beside is None else (beside,)
+
 
 def seconds(points: pd.DataFrame, per: Per) -> Array:
     """Give `[trials]`: the seconds of training, of an epoch or of the run; NaN where unknown."""
@@ -184,6 +189,32 @@ def on_several_machines(arms: Sequence[pd.DataFrame]) -> str | None:
     if len(places.drop_duplicates()) > 1:
         return "the trials ran on several machines or devices, whose times do not compare"
     return None
+
+
+def trained_together(arms: Sequence[pd.DataFrame]) -> str | None:
+    """Say so where a trial trained while another ran on its machine, and slowed it.
+
+    A trial trains, is evaluated, and then has its row made, at `created_at`; trials of other
+    experiments and time spent before an interruption are not seen.
+    """
+    points = pd.concat(arms)
+    points = points[points[["train_seconds", "eval_seconds"]].notna().all(axis=1)]
+    spent = {
+        name: pd.to_timedelta(points[f"{name}_seconds"].astype("float64"), unit="s").to_numpy()
+        for name in ("train", "eval")
+    }
+    row_made = pd.to_datetime(points["created_at"], utc=True).dt.tz_localize(None).to_numpy()
+    trained = row_made - spent["eval"]
+    started = trained - spent["train"]
+    host = points["host"].to_numpy()
+    others = ~np.eye(len(points), dtype=bool) & (host[:, None] == host)
+    beside = others & (started[:, None] < row_made) & (started < trained[:, None])
+    if not (n := int(beside.any(axis=1).sum())):
+        return None
+    return (
+        f"{n} of {len(points)} trials trained while another ran on the same machine, which their "
+        "seconds show"
+    )
 
 
 def why_no_seeds(points: pd.DataFrame) -> str | None:

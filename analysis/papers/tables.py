@@ -60,13 +60,15 @@ class Method(NamedTuple):
 class Found(NamedTuple):
     """Figures of an arm by name, and the numbers of configurations and seeds behind them.
 
-    `ceilings` has the most that a figure's meter can read, by the figure's name.
+    `ceilings` has the most that a figure's meter can read, by the figure's name; `caution` says
+    what makes the figures less believable.
     """
 
     figures: Mapping[str, Figure]
     n_configurations: int
     n_seeds: int
     ceilings: Mapping[str, float] = {}
+    caution: str | None = None
 
 
 Points = Mapping[Arm, pd.DataFrame]
@@ -150,7 +152,7 @@ def costs(reference: Arm) -> Measure:
 
     `TIME` and `EPOCH_TIME` are ratios of seconds, of the run and of an epoch, `UPDATES` one of
     parameter updates; `HOURS` and `EPOCHS` are those of the run. Where the trials ran on several
-    machines there are no ratios of seconds.
+    machines there are no ratios of seconds; where they ran at the same time there is a caution.
     """
     return partial(_costs, reference)
 
@@ -158,6 +160,7 @@ def costs(reference: Arm) -> Measure:
 def _costs(reference: Arm, points: Points) -> dict[Arm, Found | str]:
     spent = {arm: _spent(of_arm) for arm, of_arm in points.items() if not _single(of_arm)}
     alike = seeds.on_several_machines(list(points.values())) is None
+    caution = seeds.trained_together(list(points.values()))
     base = {name: _figure(values).value for name, values in spent.get(reference, {}).items()}
     found: dict[Arm, Found | str] = {}
     for arm, of_arm in points.items():
@@ -168,7 +171,7 @@ def _costs(reference: Arm, points: Points) -> dict[Arm, Found | str]:
         for name, compares in ((TIME, alike), (EPOCH_TIME, alike), (UPDATES, True)):
             whole = base.get(name, math.nan) if compares else math.nan
             figures[name] = Figure(*(number / whole for number in figures[name]))
-        found[arm] = Found(figures, 1, of_arm["seed"].nunique())
+        found[arm] = Found(figures, 1, of_arm["seed"].nunique(), caution=caution)
     return found
 
 

@@ -41,6 +41,7 @@ from sweeper.stored.choices import chosen_axis, placed, unit_of, writable
 _NEEDED = (
     *pareto.COLUMNS,
     *("config_hash", "nll_mi_covariance", "created_at", "train_seconds", "eval_seconds", "trial"),
+    "updates",
     *AXIS_COLUMNS,
 )
 _MUST_AGREE = ("data_sha256", "split", "scale")

@@ -181,6 +181,8 @@ def _notes(table: Table, ours: Sequence[Ours]) -> Iterator[str]:
         if known:
             most = "; ".join(f"{name}: {value:.2f}" for name, value in known.items())
             yield f"{own.name}: at most, in nats: {most}"
+        for caution in sorted({found.caution for found in measured if found.caution}):
+            yield f"{own.name}: beware: {caution}"
         for method in table.methods:
             if isinstance(why := own.found.get(method.arm), str):
                 yield f"{own.name}: no figures of {method.name}: {why}"

@@ -121,13 +121,14 @@ def test_the_table_has_both_sides_their_difference_and_the_better_direction() ->
     assert (table[["a_lower", "b_lower"]] >= 0).all(axis=None)
 
 
-def test_gradient_evaluations_are_steps_times_batch_times_samples() -> None:
+def test_gradient_evaluations_are_updates_times_batch_times_samples() -> None:
     def trial(**objective: object) -> str:
         return json.dumps({"objective": objective, "training": {"batch_size": 10}})
 
     rows = pd.DataFrame(
         {
-            "step": [100, 100, 50, 100, 100],
+            "step": [100, 100, 5, 100, 100],
+            "updates": pd.array([None, 100, 50, 100, 100], dtype="Int64"),
             "trial": [
                 trial(samples=16),
                 trial(samples={"log_evidence": 4, "kl": 1}),

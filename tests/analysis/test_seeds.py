@@ -1,7 +1,7 @@
 """Statements over seeds of single configurations, built so that the answer is known."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,17 @@ from analysis.seeds import (
     Costs,
     Greater,
     NotGreater,
+    trained_together,
     welch,
 )
 
 MakeArm = Callable[..., pd.DataFrame]
 A, B = Arm("room/experiment", "a"), Arm("room/experiment", "b")
 values = st.lists(st.integers(-100, 100), min_size=3, max_size=6).map(np.array)
+
+
+def hours(numbers: Iterable[float]) -> pd.DatetimeIndex:
+    return pd.to_datetime([3600 * number for number in numbers], unit="s", utc=True)
 
 
 @pytest.fixture
@@ -42,6 +47,8 @@ def arm(rows: Callable[..., pd.DataFrame]) -> MakeArm:
             "seed": list(range(n)),
             "nll_mi_covariance": math.nan,
             "train_seconds": 100.0,
+            "eval_seconds": 20.0,
+            "created_at": hours(range(n)),
             "epochs": 10.0,
             "updates": 1000,
             "device": "cpu",
@@ -208,6 +215,22 @@ def test_costs_need_one_machine_and_stored_times(arm: MakeArm) -> None:
 
     assert "several machines" in answer(Costs(A, B), a, elsewhere).reason
     assert answer(Costs(A, B), a, unknown).reason == "too few trials have a stored cost"
+
+
+def test_trials_that_trained_beside_another_are_pointed_out(arm: MakeArm) -> None:
+    """A trial trains for 100 s, is evaluated for 20 s, and then has its row made."""
+    a = arm("train_seconds", [100.0] * 3)
+    after = arm("train_seconds", [100.0] * 3, created_at=hours([3, 4, 5]))
+    at_once = arm("train_seconds", [100.0] * 3, created_at=hours([3, 4, 2 + 50 / 3600]))
+    beside_evaluation = arm("train_seconds", [100.0] * 3, created_at=hours([3, 4, 2 + 101 / 3600]))
+    elsewhere = arm("train_seconds", [100.0] * 3, created_at=hours(range(3)), host="there")
+    unknown = arm("train_seconds", [math.nan] * 3)
+
+    assert answer(Costs(A, B), a, after).cautions == ()
+    assert "1 of 6 trials trained" in answer(Costs(A, B), a, beside_evaluation).cautions[0]
+    assert "2 of 6 trials trained" in answer(Costs(A, B), a, at_once).cautions[0]
+    assert trained_together([a, elsewhere]) is None
+    assert trained_together([a, unknown]) is None
 
 
 @pytest.mark.slow

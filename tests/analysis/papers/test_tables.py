@@ -45,6 +45,8 @@ def seeds(rows: Rows) -> Callable[..., pd.DataFrame]:
             "mi_q_ceiling": math.log(1000),
             "active_units": pd.array([8, 8, 11], "Int64"),
             "train_seconds": [3600.0, 7200.0, 10800.0],
+            "eval_seconds": 60.0,
+            "created_at": pd.date_range("2022-01-01", periods=3, freq="D", tz="UTC"),
             "epochs": 10.0,
             "updates": 1000,
             "device": "cpu",
@@ -115,7 +117,8 @@ def test_a_single_seed_and_unknown_figures_have_no_deviation(
 def test_costs_are_relative_to_a_method_in_total_and_per_epoch(
     seeds: Callable[..., pd.DataFrame],
 ) -> None:
-    spent = {"train_seconds": 21600.0, "epochs": 5.0, "updates": 50_000}
+    later = pd.date_range("2022-02-01", periods=3, freq="D", tz="UTC")
+    spent = {"train_seconds": 21600.0, "epochs": 5.0, "updates": 50_000, "created_at": later}
     found = costs(A)({A: seeds(), B: seeds(**spent)})
 
     assert isinstance(found[A], Found)
@@ -128,6 +131,16 @@ def test_costs_are_relative_to_a_method_in_total_and_per_epoch(
         EPOCHS: Figure(5.0, 0.0),
         UPDATES: Figure(50.0, 0.0),
     }
+    assert found[B].caution is None
+
+
+def test_times_of_trials_that_trained_together_carry_a_caution(
+    seeds: Callable[..., pd.DataFrame],
+) -> None:
+    for found in costs(A)({A: seeds(), B: seeds()}).values():
+        assert isinstance(found, Found)
+        assert found.caution is not None
+        assert found.caution.startswith("6 of 6 trials trained while another ran")
 
 
 def test_times_of_several_machines_and_without_the_reference_are_no_ratios(

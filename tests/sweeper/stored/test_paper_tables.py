@@ -94,6 +94,17 @@ def test_a_method_is_a_column_where_the_paper_has_it_so(table: Callable[..., Tab
     ]
 
 
+def test_a_caution_of_several_methods_is_told_once(table: Callable[..., Table]) -> None:
+    own = measure(table(), [group({A: 90.0, B: 91.0})])[0]
+    found = {
+        arm: of_arm._replace(caution="of them all") if isinstance(of_arm, Found) else of_arm
+        for arm, of_arm in own.found.items()
+    }
+    lines = table_lines(table(), [own._replace(found=found)])
+
+    assert lines.count("ours (1): beware: of them all") == 1
+
+
 @pytest.mark.parametrize(
     ("split", "cause"), [("train", "training fit"), ("validation", "not the test split")]
 )
