@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.report import line
 from sweeper.corpora import data_checksums
-from sweeper.driver import drive
+from sweeper.driving.driver import drive
 from sweeper.experiment import load
 from sweeper.progress import Progress
 from sweeper.results import ResultStore

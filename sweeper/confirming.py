@@ -23,7 +23,8 @@ from analysis.plots.confirmation import save_confirmation
 from analysis.tables import confirmation_table, to_text
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
-from sweeper.driver import drive, fitting_trials
+from sweeper.driving.driver import drive
+from sweeper.driving.session import fitting_trials
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.progress import progress

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
-from sweeper.driver import fitting_trials
+from sweeper.driving.session import fitting_trials
 from sweeper.experiment import Experiment
 from sweeper.loggers import create
 from sweeper.results import ResultStore

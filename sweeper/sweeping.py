@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
-from sweeper.driver import drive, fitting_trials
+from sweeper.driving.driver import drive
+from sweeper.driving.session import fitting_trials
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.loggers import Everybody, Logger, create

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeper import confirming, driver
+from sweeper import confirming
 from sweeper.confirming import Confirmations, confirm
 from sweeper.corpora import data_checksums
-from sweeper.driver import Interruption
+from sweeper.driving.interruption import Interruption
+from sweeper.driving.searcher import TaskSearcher
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.progress import Progress
@@ -28,7 +29,7 @@ SHORT = {"training": {"steps": 3}, "evaluation": {"samples": 5, "enumerate_up_to
 
 def train_here(work: Work, directory: RunDirectory, listener: Any, workers: object = None) -> bool:
     """Do what Ray does, with one worker."""
-    searcher = driver._Searcher(work, directory, listener, Interruption())
+    searcher = TaskSearcher(work, directory, listener, Interruption())
     number = 0
     while isinstance(assignment := searcher.suggest(str(number)), Mapping):
         trial = LatentVariableTrial.__new__(LatentVariableTrial)

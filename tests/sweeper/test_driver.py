@@ -14,9 +14,11 @@ import ray
 from optuna.storages.journal import JournalFileBackend
 from ray.tune.search import Searcher
 
-from sweeper import driver
 from sweeper.corpora import data_checksums
-from sweeper.driver import Interruption, drive
+from sweeper.driving import session
+from sweeper.driving.driver import drive
+from sweeper.driving.interruption import Interruption, signals
+from sweeper.driving.searcher import TaskSearcher
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
 from sweeper.results import ResultStore
@@ -62,7 +64,7 @@ class Tune:
         self.store = ResultStore(self.directory.results)
         sweep = Sweep(experiment, self.directory.journal, self.store, {"tiny": "5a"})
         self.told, self.interruption = Told(), Interruption()
-        self.searcher = driver._Searcher(sweep, self.directory, self.told, self.interruption)
+        self.searcher = TaskSearcher(sweep, self.directory, self.told, self.interruption)
 
     def statuses(self) -> list[str]:
         return list(self.store.read(final_only=True)["status"])
@@ -224,7 +226,7 @@ def test_ray_keeps_nothing_of_a_sweep(tune: Tune) -> None:
 def test_a_first_signal_ends_the_sweep_in_good_order_and_a_second_at_once() -> None:
     told, interruption = Told(), Interruption()
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with driver._signals(interruption, told):
+    with signals(interruption, told):
         os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.requested
         assert told.calls == [("stopping", "")]
@@ -256,7 +258,7 @@ def prepared(experiment: Experiment, path: Path) -> tuple[Sweep, RunDirectory]:
     return Sweep(experiment, directory.journal, store, {"tiny": "5a"}), directory
 
 
-@pytest.mark.skipif(driver.torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.skipif(session.torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_told_before_ray_starts(
     experiment: MakeExperiment, tmp_path: Path
 ) -> None:

@@ -1,0 +1,124 @@
+"""Runs what a sweep still has to train as Ray Tune trials, until done or interrupted.
+
+Tune starts, places and stops the workers; it keeps no state that matters. Every start or resume is
+a fresh Tune run over the same journal and result store.
+"""
+
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray.tune import (
+    CheckpointConfig,
+    PlacementGroupFactory,
+    RunConfig,
+    TuneConfig,
+    Tuner,
+    with_resources,
+)
+from ray.tune.progress_reporter import ProgressReporter
+from ray.tune.stopper import Stopper
+
+from sweeper.driving.interruption import Interruption, signals
+from sweeper.driving.searcher import TaskSearcher
+from sweeper.driving.session import session
+from sweeper.experiment import Experiment
+from sweeper.runs import RunDirectory
+from sweeper.work import Listener, Work
+from trainables.trainable import LatentVariableTrial
+
+
+def drive(
+    work: Work, directory: RunDirectory, listener: Listener, workers: int | None = None
+) -> bool:
+    """Train what remains of some work; say whether it was finished (and not interrupted).
+
+    The caller holds the run's lock. `workers` bounds the trials at a time; by default they fill
+    the machine. Raises `SweeperError` where results cannot be stored.
+    """
+    experiment = work.experiment
+    if work.n_remaining == 0:
+        return True
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the rows say what went wrong
+    torch.set_num_threads(1)  # a sampler that thinks must not take the trials' cores
+    interruption = Interruption()
+    with (
+        signals(interruption, listener),
+        session(experiment, workers) as n_workers,
+        signals(interruption, listener),  # again: Ray has put its own for SIGTERM
+    ):
+        searcher = TaskSearcher(work, directory, listener, interruption)
+        tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
+        with listener.shown(n_workers):
+            try:
+                tuner.fit()
+            except Exception:
+                if interruption.error is None:  # else that is where it began
+                    raise
+    shutil.rmtree(directory.ray, ignore_errors=True)
+    if interruption.error is not None:
+        raise interruption.error
+    if interruption.requested:
+        return False
+    _tidy(directory.checkpoints)
+    return True
+
+
+def _tidy(checkpoints: Path) -> None:
+    """Remove the states that nobody needs any more, but not the logs of trials that failed."""
+    for state in checkpoints.glob("*.pt*"):
+        state.unlink(missing_ok=True)
+    with suppress(OSError):
+        checkpoints.rmdir()
+
+
+class _StopOnInterruption(Stopper):
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+        return False
+
+    def stop_all(self) -> bool:
+        return self.interruption.requested
+
+
+class _Silent(ProgressReporter):
+    def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
+        return False
+
+    def report(self, trials: Any, done: bool, *sys_info: Any) -> None:
+        """Say nothing: `sweeper.progress` does."""
+
+
+def _tuner(
+    searcher: TaskSearcher,
+    interruption: Interruption,
+    experiment: Experiment,
+    directory: RunDirectory,
+    n_workers: int,
+) -> Tuner:
+    bundle = {"CPU": experiment.resources.cpu, "GPU": experiment.resources.gpu}
+    shutil.rmtree(directory.ray, ignore_errors=True)
+    return Tuner(
+        with_resources(LatentVariableTrial, PlacementGroupFactory([bundle])),
+        tune_config=TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=n_workers,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: trial.trial_id,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=RunConfig(
+            name="attempt",
+            storage_path=str(directory.ray.absolute()),
+            verbose=0,
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            stop=_StopOnInterruption(interruption),
+            progress_reporter=_Silent(),
+        ),
+    )

@@ -1,0 +1,148 @@
+"""Tune's view of the work: trials handed out, and what they report taken in."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from sweeper.driving.interruption import Interruption
+from sweeper.errors import SweeperError
+from sweeper.rows import trial_rows
+from sweeper.runs import RunDirectory
+from sweeper.search import Task
+from sweeper.work import Listener, Work
+from trainables.data.files import data_root
+from trainables.trainable import Assignment
+
+DEATHS = 2  # how often a trial whose worker died (out of memory, say) is started again
+
+
+class TaskSearcher(Searcher):
+    """Ray's view of the work: hands out trials and takes in what they report.
+
+    Tune pickles its searcher for a restart that never happens here; the work stays behind.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        directory: RunDirectory,
+        listener: Listener,
+        interruption: Interruption,
+    ) -> None:
+        super().__init__(metric=None, mode=None)
+        self.work, self.directory = work, directory
+        self.listener, self.interruption = listener, interruption
+        self.running: dict[str, Task] = {}
+        self.last_report: dict[str, Mapping[str, Any]] = {}
+        # Tune's own retries forget a trial whose worker died before it began.
+        self.deaths: Counter[str] = Counter()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything behind."""
+        return {}
+
+    def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
+        """Take no metric: the work knows what it maximises."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Give a trial to train, none for now, or that there will be no more."""
+        if self.interruption.requested:
+            return Searcher.FINISHED
+        with self._stopping_on_error():
+            task = self.work.next()
+            if task is None:  # but what is at work may come back, should its worker die
+                return None if self.running else Searcher.FINISHED
+            self.running[trial_id] = task
+            self.listener.started(task)
+            return self._assignment(task)._asdict()
+        return None
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Take in how far a trial has come."""
+        self.last_report[trial_id] = result
+        self.listener.reported(self.running[trial_id], result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Take in a trial that ended, was stopped, or lost its worker."""
+        task = self.running.pop(trial_id)
+        last_report = self.last_report.pop(trial_id, {})
+        report = result or last_report
+        if error:
+            self.deaths[task.trial_id] += 1
+            if self.deaths[task.trial_id] <= DEATHS:
+                self.work.give_back(task)
+                return
+            report = {**report, "status": "failed", "reason": _DIED, "evaluations": []}
+        if report.get("status", "running") == "running":
+            return  # stopped before its end; it stays open in the journal
+        with self._stopping_on_error():
+            if report["status"] == "blocked":
+                raise SweeperError(f"{report['reason']} Then resume the run.")
+            rows = trial_rows(self.work.experiment, task, report)
+            self.work.finish(task, rows)
+            self._checkpoint(task).unlink(missing_ok=True)
+            self._prune_models()
+            self.listener.finished(task, rows)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing: the journal is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Bring back nothing: the journal is the state."""
+
+    def _assignment(self, task: Task) -> Assignment:
+        resources = self.work.experiment.resources
+        return Assignment(
+            trial=task.config.resolved(),
+            seed=task.seed,
+            data_root=str(data_root().absolute()),
+            checkpoint=str(self._checkpoint(task).absolute()),
+            device="cuda" if resources.gpu else "cpu",
+            threads=max(1, int(resources.cpu)),
+            model=str(task.model.absolute()) if task.model else None,
+            keep=None if task.confirms else str((self._models / f"{task.trial_id}.pt").absolute()),
+        )
+
+    @property
+    def _models(self) -> Path:
+        return self.directory.models
+
+    def _prune_models(self) -> None:
+        """Drop the models of trials that no frontier needs, now or ever again."""
+        running = {task.trial_id for task in self.running.values()}
+        keep = self.work.frontier() | running
+        for model in self._models.glob("*.pt"):
+            if model.stem not in keep:
+                model.unlink(missing_ok=True)
+
+    def _checkpoint(self, task: Task) -> Path:
+        return self.directory.checkpoints / f"{task.trial_id}.pt"
+
+    @contextmanager
+    def _stopping_on_error(self) -> Iterator[None]:
+        """End the sweep in good order when what is known cannot be kept any more."""
+        try:
+            yield
+        except (OSError, SweeperError) as error:
+            self.interruption.requested = True
+            self.interruption.error = (
+                error
+                if isinstance(error, SweeperError)
+                else SweeperError(
+                    f"cannot write below {self.directory.path}: {error.strerror or error}; "
+                    "mend it and resume the run"
+                )
+            )
+
+
+_DIED = (
+    f"the worker process was lost {DEATHS + 1} times, perhaps for lack of memory; "
+    "try fewer --workers or smaller batches"
+)
