@@ -1,7 +1,6 @@
 """An evaluation's figures: averages, errors, units, and what it leaves alone."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from tests.oracles.linear_gaussian import LinearGaussian
+from tests.oracles.without_encoder import WithoutEncoder
 from trainables.data.corpus import PAD, Corpus
 from trainables.evaluation import importance
 from trainables.evaluation import metrics as metrics_module
@@ -24,7 +24,6 @@ from trainables.evaluation.information import (
     published_information,
 )
 from trainables.evaluation.metrics import _ratio_error, evaluate, subset
-from trainables.models.encoder import Encoder
 from trainables.models.latents import CategoricalLatents, GaussianLatents, Latents
 from trainables.models.model import Encoding, Model
 from trainables.models.sentence import DropoutConfig, SentenceLstmConfig
@@ -163,7 +162,7 @@ def test_each_observation_is_inferred_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [20, 20, 10]
 
 
-class Pixels(Model):
+class Pixels(WithoutEncoder):
     """Images of four pixels, each one with probability sigmoid(z)."""
 
     def __init__(self) -> None:
@@ -173,12 +172,6 @@ class Pixels(Model):
     def encode(self, x: Tensor) -> Encoding:
         ones = x.flatten(1).float().mean(dim=1, keepdim=True)
         return Encoding(ones, torch.cat([4 * ones - 2, -ones], dim=1) * self.slope)
-
-    def new_encoder(self) -> Encoder:
-        raise NotImplementedError
-
-    def inference_parameters(self) -> Iterator[torch.nn.Parameter]:
-        return iter(())
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         n_ones = x.flatten(1).sum(dim=1)
@@ -431,7 +424,7 @@ def test_a_tensor_of_sentences_is_left_as_it_was() -> None:
     assert torch.equal(corpus.splits["validation"], before)
 
 
-class Elsewhere(Model):
+class Elsewhere(WithoutEncoder):
     """Notes which shapes arrive on its device, "meta", from which no figure returns."""
 
     def __init__(self, latents: Latents) -> None:
@@ -442,12 +435,6 @@ class Elsewhere(Model):
     def encode(self, x: Tensor) -> Encoding:
         self.seen.append((x.device.type, tuple(x.shape)))
         return Encoding(x, self.weight.new_zeros(len(x), self.latents.n_parameters))
-
-    def new_encoder(self) -> Encoder:
-        raise NotImplementedError
-
-    def inference_parameters(self) -> Iterator[torch.nn.Parameter]:
-        return iter(())
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         self.seen.append((x.device.type, tuple(x.shape)))
