@@ -1,18 +1,17 @@
 """A model whose evidence, posterior and mutual information have closed forms."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from trainables.models.encoder import Encoder
+from tests.oracles.without_encoder import WithoutEncoder
 from trainables.models.latents import GaussianLatents
-from trainables.models.model import Encoding, Model
+from trainables.models.model import Encoding
 
 
-class LinearGaussian(Model):
+class LinearGaussian(WithoutEncoder):
     """z ~ N(0, I), x_d ~ N(a_d z_d + b_d, s_d^2) in each of D dimensions; x is `[batch, D]`.
 
     q(z|x) is the exact posterior with its mean moved by `shift` standard deviations and its
@@ -35,12 +34,6 @@ class LinearGaussian(Model):
         mean = exact.loc + self.shift * exact.scale
         log_variance = 2 * (exact.scale * self.stretch).log().expand_as(mean)
         return Encoding(x, torch.cat([mean, log_variance], dim=-1))
-
-    def new_encoder(self) -> Encoder:
-        raise NotImplementedError
-
-    def inference_parameters(self) -> Iterator[nn.Parameter]:
-        return iter(())
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return Normal(self.a * z + self.b, self.s).log_prob(x).sum(dim=-1)

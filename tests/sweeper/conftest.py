@@ -15,6 +15,7 @@ from sweeper.results import ResultStore
 from sweeper.rows import trial_rows
 from sweeper.runs import RunDirectory
 from sweeper.search import Sweep, Task
+from tests.sweeper.sweeps import Run
 from trainables.training import TrainingRun
 
 LEARNING_RATE = {"kind": "float", "low": 1.0e-3, "high": 1.0e-1, "log": True}
@@ -165,3 +166,21 @@ def trained(
         return run
 
     return store
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes an empty directory the current one."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    """The empty result store of a run."""
+    return ResultStore(tmp_path / "run" / "results")
+
+
+@pytest.fixture
+def run(tmp_path: Path, ended: MakeRows) -> Run:
+    """A run over which sweeps can follow each other."""
+    return Run(tmp_path / "run", ended)

@@ -1,83 +1,22 @@
 """Between the journal and the result store, without Ray."""
 
-import errno
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from sweeper import search
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
-from sweeper.results import ResultStore
-from sweeper.search import (
-    GP_TRIALS,
-    Sweep,
-    Task,
-    Values,
-    create_sampler,
-    outcome,
-    resolve_sampler,
-)
-from trainables.trial import config_hash
+from sweeper.search import GP_TRIALS, Values, create_sampler, outcome, resolve_sampler
+from tests.sweeper.sweeps import TWO_ARMS, Run, ids, rest, states
 
 MakeExperiment = Callable[..., Experiment]
-MakeRows = Callable[..., list[dict[str, Any]]]
 
 SAMPLERS = ["auto", "gp", "tpe", "nsga2", "qmc", "random"]
-TWO_ARMS = {"many": {}, "one": {"objective": {"estimator": "reinforce", "samples": 1}}}
 CHOICES = {"training.learning_rate": {"kind": "categorical", "choices": [0.1, 0.2]}}
-
-
-class Run:
-    """A run's directory, and the sweeps that follow each other over it."""
-
-    def __init__(self, directory: Path, rows: MakeRows) -> None:
-        self.directory, self.rows = directory, rows
-        self.journal = directory / "study.journal"
-        self.store = ResultStore(directory / "results")
-        directory.mkdir(exist_ok=True)
-
-    def sweep(self, experiment: Experiment) -> Sweep:
-        return Sweep(experiment, self.journal, self.store, dict.fromkeys(experiment.arms, "5a"))
-
-    def finish(self, sweep: Sweep, task: Task, status: str = "done", **figures: Any) -> None:
-        sweep.finish(task, self.rows(sweep.experiment, task, status, **figures))
-
-    def complete(self, sweep: Sweep) -> list[Task]:
-        """Train what is left, one trial after the other."""
-        done = []
-        while task := sweep.next():
-            self.finish(sweep, task)
-            done.append(task)
-        return done
-
-    def stored(self) -> pd.DataFrame:
-        return self.store.read(final_only=True)
-
-
-@pytest.fixture
-def run(tmp_path: Path, ended: MakeRows) -> Run:
-    return Run(tmp_path / "run", ended)
-
-
-def states(sweep: Sweep, arm: str = "tiny") -> list[TrialState]:
-    return [trial.state for trial in sweep.studies[arm].study.get_trials()]
-
-
-def rest(sweep: Sweep) -> list[Task]:
-    """All that `next` still gives, none of it trained."""
-    return list(iter(sweep.next, None))
-
-
-def ids(tasks: Iterable[Task]) -> list[str]:
-    return [task.trial_id for task in tasks]
 
 
 def test_the_arms_take_turns(run: Run, experiment: MakeExperiment) -> None:
@@ -229,73 +168,6 @@ def test_a_study_is_told_the_same_of_a_trial_at_once_and_after_an_interruption(
     assert sweep.studies["tiny"].study.get_trials()[0].values == [1.5, 0.5]
 
 
-class Moments:
-    """Copies of a run at every moment that something of it has been written."""
-
-    def __init__(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.run = run
-        self.copies: list[tuple[bytes, dict[str, bytes]]] = []
-        for owner, name in ((JournalFileBackend, "append_logs"), (ResultStore, "append")):
-            monkeypatch.setattr(owner, name, self._followed_by_a_copy(getattr(owner, name)))
-
-    def _followed_by_a_copy(self, write: Callable[..., object]) -> Callable[..., object]:
-        def writing(*args: Any) -> object:
-            result = write(*args)
-            results = self.run.store.directory
-            files = results.iterdir() if results.exists() else ()
-            parts = {file.name: file.read_bytes() for file in files}
-            self.copies.append((self.run.journal.read_bytes(), parts))
-            return result
-
-        return writing
-
-
-def killed_at(moments: Moments) -> Iterable[tuple[bytes, dict[str, bytes]]]:
-    """Every moment, and with it every one at which half a line of the journal is written."""
-    for i, (journal, parts) in enumerate(moments.copies):
-        yield journal, parts
-        if i + 1 < len(moments.copies):
-            line = moments.copies[i + 1][0][len(journal) :]
-            if line:
-                yield journal + line[: len(line) // 2], parts
-
-
-def test_killed_at_any_moment_a_sweep_goes_on_without_losing_or_repeating_a_trial(
-    run: Run, experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    space = {"training.l2": {"kind": "float", "low": 0.0, "high": 0.1}}
-    tiny = experiment(arms=TWO_ARMS, search={"trials": 2, "seeds": 2, "space": space})
-    with monkeypatch.context() as patch:
-        moments = Moments(run, patch)
-        run.complete(run.sweep(tiny))
-    reference = run.stored().set_index("trial_id")
-    # Two studies; 4 times ask, two values, identity and tell; the rows of 8 trials.
-    assert len(moments.copies) == 2 + 4 * 5 + 8
-
-    for i, (journal, parts) in enumerate(killed_at(moments)):
-        after = Run(tmp_path / f"after-{i}", run.rows)
-        after.journal.write_bytes(journal)
-        after.store.directory.mkdir()
-        for name, content in parts.items():
-            (after.store.directory / name).write_bytes(content)
-        known = after.store.finished()
-
-        sweep = after.sweep(tiny)
-        trained = after.complete(sweep)
-
-        stored = after.stored().set_index("trial_id")
-        assert len(trained) == 8 - len(known)
-        assert known.isdisjoint(ids(trained))
-        assert stored.index.is_unique
-        assert len(stored) == 8
-        assert (stored["created_at"][list(known)] == reference["created_at"][list(known)]).all()
-        assert sweep.n_remaining == 0
-        for arm in TWO_ARMS:
-            counts = Counter(states(sweep, arm))
-            assert counts.pop(TrialState.COMPLETE) == 2
-            assert counts.keys() <= {TrialState.FAIL}  # asked for, but not to the end
-
-
 @pytest.mark.parametrize("trials", [4, 7])
 def test_a_configuration_that_is_proposed_again_is_trained_once(
     run: Run, experiment: MakeExperiment, trials: int
@@ -393,53 +265,6 @@ def test_auto_is_a_gaussian_process_for_few_trials_and_tpe_for_many() -> None:
         create_sampler("annealing", 0, 10, 0)
 
 
-def test_a_lost_part_is_trained_again(run: Run, experiment: MakeExperiment) -> None:
-    tiny = experiment()
-    tasks = run.complete(run.sweep(tiny))
-    (run.store.directory / f"{tasks[1].trial_id}.parquet").unlink()
-
-    sweep = run.sweep(tiny)
-
-    assert sweep.n_remaining == 1
-    assert run.complete(sweep) == [tasks[1]]
-    assert states(sweep) == [TrialState.COMPLETE] * 3
-
-
-def test_a_lost_journal_costs_no_stored_trial(run: Run, experiment: MakeExperiment) -> None:
-    tiny = experiment()
-    run.complete(run.sweep(tiny))
-    run.journal.unlink()
-    sweep = run.sweep(tiny)
-
-    assert run.complete(sweep) == []  # the sampler begins as before
-    assert states(sweep) == [TrialState.COMPLETE] * 3
-
-
-def test_stored_trials_keep_their_identity_under_a_newer_program(
-    run: Run, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A newer program may know settings that enter the identity; the others are trained by it."""
-    tiny = experiment(search={"trials": 2, "seeds": 2})
-    sweep = run.sweep(tiny)
-    first, second, *others = rest(sweep)
-    run.finish(sweep, first)
-    monkeypatch.setattr(
-        search, "config_hash", lambda config, data: config_hash(config, data[::-1])
-    )
-
-    sweep = run.sweep(tiny)
-    assert sweep.n_remaining == 3
-    trained = run.complete(sweep)
-
-    again = [second, *others]
-    assert [task.config for task in trained] == [task.config for task in again]
-    assert set(ids(trained)).isdisjoint(ids(again))
-    assert run.stored()["trial_id"].tolist().count(first.trial_id) == 1
-    assert len(run.stored()) == 4
-    assert states(sweep) == [TrialState.COMPLETE] * 2
-    assert run.sweep(tiny).n_remaining == 0
-
-
 MIDDLE = {  # an early Sobol point is the middle, an order of 1
     "objective.alpha": {"kind": "float", "low": 0.25, "high": 4.0, "log": True},
 }
@@ -476,50 +301,3 @@ def test_a_space_with_nothing_but_refusals_is_told(
     monkeypatch.setattr(Experiment, "trial_config", refuse)
     with pytest.raises(SweeperError, match=r"100 proposals in a row .* it never has; narrow"):
         run.sweep(tiny).next()
-
-
-@pytest.mark.parametrize("line", [b"{]\n", b"{}\n", b"\xff\n", b"[]\n", b'"text"\n', b"junk\n"])
-@pytest.mark.parametrize("at", [1, None])
-def test_a_damaged_journal_is_named(
-    run: Run, experiment: MakeExperiment, line: bytes, at: int | None
-) -> None:
-    run.complete(run.sweep(experiment()))
-    lines = run.journal.read_bytes().splitlines(keepends=True)
-    lines.insert(len(lines) if at is None else at, line)
-    run.journal.write_bytes(b"".join(lines))
-
-    with pytest.raises(SweeperError, match=r"study\.journal is damaged .*move it away") as error:
-        run.sweep(experiment())
-    assert "\n" not in str(error.value)
-
-
-def test_the_lock_that_a_killed_driver_left_on_the_journal_holds_nobody_up(
-    run: Run, experiment: MakeExperiment
-) -> None:
-    run.journal.with_name("study.journal.lock").symlink_to(run.journal)
-
-    assert len(run.complete(run.sweep(experiment()))) == 3
-
-
-def test_a_full_disk_under_the_journal_costs_nothing_that_was_stored(
-    run: Run, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny = experiment()
-    sweep = run.sweep(tiny)
-    first = sweep.next()
-    assert first is not None
-
-    def full(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
-        with run.journal.open("ab") as journal:
-            journal.write(b'{"op_code":4,"work')
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(JournalFileBackend, "append_logs", full)
-        with pytest.raises(OSError, match="No space left"):
-            run.finish(sweep, first)
-
-    sweep = run.sweep(tiny)
-    assert sweep.n_remaining == 2
-    assert len(run.complete(sweep)) == 2
-    assert states(sweep) == [TrialState.COMPLETE] * 3

@@ -1,90 +1,20 @@
-"""Training by epochs: its length, batches of one length, schedules, and inner loops with them."""
+"""Training by epochs: its length, its batches, fresh draws, inner loops, and the same bits."""
 
 import io
-import itertools
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.trainables.runs import TIMINGS, advance, finish, parameters
+from tests.trainables.sentence_runs import AGGRESSIVE, PLATEAU, start
 from trainables import training
 from trainables.data.corpus import PAD, Corpus
-from trainables.data.ptb import PennTreebank
 from trainables.training import DivergedError, TrainingRun
-from trainables.trial import TrialConfig
 
-TIMINGS = {"train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"}
-GAUSSIAN = {"kind": "gaussian", "dimensions": 2}
-SENTENCES = {
-    "name": "sentence_lstm",
-    "embedding": 3,
-    "encoder_hidden": 4,
-    "decoder_hidden": 4,
-    "latents": GAUSSIAN,
-    "dropout": {"input": 0.2, "output": 0.2, "network": "both"},
-}
-ELBO = {"name": "bound", "estimator": "elbo", "samples": 1}
-PLATEAU = {"kind": "plateau", "patience": 1, "first_epoch": 0}
-AGGRESSIVE = {"name": "aggressive", "max_inner": 3, "check_every": 1}
-SGD = {"name": "sgd", "momentum": 0.9}
-LENGTHS = [1, 1, 1, 2, 2, 3, 3, 3, 3, 3]  # batches of 2: 2 + 1 + 3
-
-
-@pytest.fixture(autouse=True)
-def _corpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand ten random sentences in for Penn Treebank."""
-    x = torch.randint(6, (10, 4), generator=torch.Generator().manual_seed(0))
-    x = x.where(torch.arange(4) < torch.tensor(LENGTHS)[:, None], PAD)
-    splits = {"train": x, "validation": x.flip(0)[:7], "test": x[5:]}
-    monkeypatch.setattr(PennTreebank, "load", lambda self, root: Corpus(splits, 6, "-"))
-
-
-def start(
-    evaluation: dict[str, Any] | None = None,
-    objective: dict[str, Any] | None = None,
-    **settings: Any,
-) -> TrainingRun:
-    given = {"batch_size": 2, "learning_rate": 0.1, "optimizer": SGD, **settings}
-    trial = {
-        "data": {"name": "ptb"},
-        "model": SENTENCES,
-        "objective": objective or ELBO,
-        "training": given,
-        "evaluation": {"samples": 2, **(evaluation or {})},
-    }
-    return TrainingRun(TrialConfig.model_validate(trial), 0, data_root=Path("/nonexistent"))
-
-
-def advance(run: TrainingRun) -> None:
-    if run.evaluation_due:
-        run.evaluate()
-    else:
-        run.train(seconds=0.0)
-
-
-def finish(run: TrainingRun) -> TrainingRun:
-    while not run.finished:
-        run.train()
-        run.evaluate()
-    return run
-
-
-def parameters(run: TrainingRun) -> Tensor:
-    return torch.cat([part.detach().flatten() for part in run.model.parameters()]).clone()
-
-
-def script(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> list[float]:
-    """Let the validation set have these losses, one after another."""
-    left = list(losses)
-
-    def elbo_loss(model: object, batches: object) -> float:
-        return left.pop(0)
-
-    monkeypatch.setattr(training, "elbo_loss", elbo_loss)
-    return left
+pytestmark = pytest.mark.usefixtures("short_sentences")
 
 
 # Epochs ---------------------------------------------------------------------------------------
@@ -160,126 +90,7 @@ def test_fresh_draws_continue_to_the_same_bits() -> None:
         assert torch.equal(parameters(continued), parameters(whole))
 
 
-# Schedules ------------------------------------------------------------------------------------
-
-
-def test_a_schedule_ends_with_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = script(monkeypatch, [3.0, 1.0, 2.0, 5.0])
-    run = start(epochs=4, schedule={**PLATEAU, "patience": 9}, evaluation={"every": 5})
-    after: dict[int, Tensor] = {}
-    while not run.finished:
-        advance(run)
-        after[run.step] = parameters(run)
-
-    assert left == []
-    assert torch.equal(after[20], after[10])
-    assert not torch.equal(after[15], after[10])
-    assert [row["step"] for row in run.evaluations] == [5, 10, 15, 20]
-    # Whatever the step, evaluations draw the same samples.
-    assert run.evaluations[3]["nll"] == run.evaluations[1]["nll"] != run.evaluations[2]["nll"]
-
-
-def test_a_decay_goes_back_to_the_best_weights_with_a_new_optimiser(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    script(monkeypatch, [1.0, 2.0, 3.0, 0.5])
-    run = start(epochs=4, schedule={**PLATEAU, "patience": 2})
-    best = None
-    while run.step < 15 or run._check_due:
-        advance(run)
-        if run.step == 5 and not run._check_due:
-            best = parameters(run)
-
-    assert best is not None
-    assert torch.equal(parameters(run), best)
-    assert run._learner.learning_rate == 0.05
-    assert not run._learner.optimizer.state
-    finish(run)
-    assert not torch.equal(parameters(run), best)
-
-
-def test_training_stops_after_the_last_decay(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = script(monkeypatch, [1.0, 2.0, 3.0])
-    run = finish(start(epochs=9, schedule={**PLATEAU, "max_decays": 2}))
-
-    assert left == []
-    assert (run.step, run.n_steps) == (15, 45)
-    assert [row["step"] for row in run.evaluations] == [15]
-    run.train()
-    assert run.step == 15
-
-
-@pytest.mark.parametrize(
-    ("every", "steps", "checks"),
-    [(None, 12, [5, 10, 12]), (None, 10, [5, 10]), (4, 10, [4, 8, 10]), (3, 6, [3, 6])],
-)
-def test_checks_follow_epochs_or_steps_and_the_last_step(
-    monkeypatch: pytest.MonkeyPatch, every: int | None, steps: int, checks: list[int]
-) -> None:
-    run = start(steps=steps, schedule={**PLATEAU, "every": every})
-    found = []
-
-    def elbo_loss(model: object, batches: object) -> float:
-        found.append(run.step)
-        return 1.0
-
-    monkeypatch.setattr(training, "elbo_loss", elbo_loss)
-    finish(run)
-
-    assert found == checks
-
-
-@pytest.mark.parametrize(
-    ("every", "first_epoch", "decay"), [(None, 2, 15), (2, 2, 12), (5, 1, 10)]
-)
-def test_the_epoch_of_a_check_is_the_one_that_its_step_is_in(
-    monkeypatch: pytest.MonkeyPatch, every: int | None, first_epoch: int, decay: int
-) -> None:
-    losses = map(float, itertools.count())
-    monkeypatch.setattr(training, "elbo_loss", lambda model, batches: next(losses))
-    schedule = {**PLATEAU, "every": every, "first_epoch": first_epoch, "max_decays": 1}
-
-    assert finish(start(epochs=9, schedule=schedule)).step == decay
-
-
-def test_looking_at_the_validation_set_does_not_disturb_training() -> None:
-    runs = [
-        start(steps=19, schedule=schedule)
-        for schedule in (
-            None,
-            {**PLATEAU, "patience": 99},
-            {**PLATEAU, "patience": 99, "every": 1, "limit": 3},
-        )
-    ]
-    for run in runs:
-        while run.step < 18:
-            advance(run)
-
-    assert torch.equal(parameters(runs[1]), parameters(runs[0]))
-    assert torch.equal(parameters(runs[2]), parameters(runs[0]))
-
-
-def test_a_validation_loss_that_is_not_finite_ends_the_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    script(monkeypatch, [float("nan")])
-
-    with pytest.raises(DivergedError, match="the elbo loss of validation is nan at step 5"):
-        start(epochs=2, schedule=PLATEAU).train()
-
-
-def test_a_look_at_the_validation_set_is_a_step_of_its_own_and_part_of_training() -> None:
-    run = start(epochs=2, schedule=PLATEAU)
-    for _ in range(5):
-        run.train(seconds=0.0)
-    assert (run.step, run._checked) == (5, 0)
-    before = run.train_seconds
-
-    run.train(seconds=0.0)
-
-    assert (run.step, run._checked) == (5, 5)
-    assert run.train_seconds > before
-    assert run.eval_seconds == 0
+# Inner loops ----------------------------------------------------------------------------------
 
 
 def test_the_figures_of_training_are_those_of_outer_steps() -> None:

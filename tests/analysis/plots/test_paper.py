@@ -3,8 +3,7 @@ from matplotlib.figure import Figure
 
 from analysis.frontier import frontier_points
 from analysis.plots.paper import SIZE, paper_figure, plot_paper
-
-PAIRS = [(5.6, 1.0), (5.8, 2.0), (6.4, 3.0), (6.0, 1.5)]  # the last one is dominated
+from tests.analysis.plots.points import PAIRS
 
 
 def test_only_optimal_points_are_joined_by_straight_lines(rows) -> None:

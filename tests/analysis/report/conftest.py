@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.report import report_page
+from tests.analysis.report.points import ARMS, PAIRS
 
 Rows = Callable[..., pd.DataFrame]
 
@@ -146,3 +147,8 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
         assert asked == [(tmp_path / "report.html").as_uri()]
         assert one.complaints == []
         one.page.close()
+
+
+@pytest.fixture
+def five(trial_rows: Rows) -> pd.DataFrame:
+    return trial_rows(PAIRS, arm=ARMS, nll_floor=0.9, mi_ceiling=4.5)

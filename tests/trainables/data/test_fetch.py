@@ -4,113 +4,24 @@ import gzip
 import hashlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from trainables.data.corpus import RemoteFile
+from tests.trainables.data.server import (
+    BODY,
+    Handler,
+    Server,
+    Waits,
+    redirect,
+    remote,
+    sound,
+    status,
+    whole,
+)
 from trainables.data.fetch import PAUSES, fetch
 from trainables.data.files import DataError, git_blob, missing
-
-BODY = bytes(range(256)) * 1_000  # several chunks
-HALF = len(BODY) // 2
-
-
-def remote(url: str, body: bytes = BODY, name: str = "set/file.txt") -> RemoteFile:
-    return RemoteFile(name, url, len(body), hashlib.sha256(body).hexdigest())
-
-
-Reply = Callable[["Handler"], object]
-Waits = list[float]
-
-
-class Server(ThreadingHTTPServer):
-    """Answers with the replies it was given, in turn, and then as a sound server would."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.replies: list[Reply] = []
-        self.ranges: list[str | None] = []  # the Range header of every request
-
-    @property
-    def file(self) -> RemoteFile:
-        return remote(f"http://127.0.0.1:{self.server_port}/file.txt")
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.ranges.append(self.headers["Range"])
-        reply = self.server.replies.pop(0) if self.server.replies else sound
-        reply(self)
-
-    def start(self) -> int:
-        """The first byte asked for."""
-        return int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
-
-    def send(self, status: int, body: bytes, *, length: int | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-def cut_after(size: int) -> Reply:
-    """What the request asks for, broken off after `size` bytes."""
-
-    def reply(handler: Handler) -> None:
-        rest = BODY[handler.start() :]
-        status = 206 if handler.headers["Range"] else 200
-        handler.send(status, rest[:size], length=len(rest))
-
-    return reply
-
-
-sound = cut_after(len(BODY))
-
-
-def whole(body: bytes) -> Reply:
-    """The whole of `body`, whatever the Range header asks for."""
-    return lambda handler: handler.send(200, body)
-
-
-def status(code: int) -> Reply:
-    return lambda handler: handler.send(code, b"no")
-
-
-def redirect(url: str) -> Reply:
-    def reply(handler: Handler) -> None:
-        handler.send_response(302)
-        handler.send_header("Location", url)
-        handler.end_headers()
-
-    return reply
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def waits() -> Waits:
-    """The pauses that a download took; pass `waits.append` for `time.sleep`."""
-    return []
 
 
 def test_a_file_arrives_whole_in_its_place(server: Server, tmp_path: Path) -> None:
@@ -211,14 +122,6 @@ def test_a_file_of_unknown_size_is_fetched_and_checked_by_its_git_blob_id(
     assert (tmp_path / file.name).read_bytes() == BODY
 
 
-def test_a_file_of_unknown_size_is_resumed(server: Server, tmp_path: Path, waits: Waits) -> None:
-    server.replies = [cut_after(1_000)]
-
-    path = fetch(server.file._replace(size=None), tmp_path, wait=waits.append)
-    assert path.read_bytes() == BODY
-    assert server.ranges == [None, "bytes=1000-"]
-
-
 def test_a_body_whose_length_nobody_tells_is_refused_unread(
     server: Server, tmp_path: Path
 ) -> None:
@@ -240,72 +143,6 @@ def test_a_gzip_file_is_checked_by_what_it_holds(server: Server, tmp_path: Path)
     assert fetch(file, tmp_path).read_bytes() == packed
     assert fetch(file, tmp_path)  # found to be good
     assert len(server.ranges) == 1
-
-
-def test_a_truncated_body_is_kept_and_resumed_by_the_next_run(
-    server: Server, tmp_path: Path, waits: Waits
-) -> None:
-    server.replies = [cut_after(1_000)] * 3
-    partial = tmp_path / "set/file.txt.partial"
-
-    with pytest.raises(DataError, match="broke off after 3000 of 256000 bytes: run the command"):
-        fetch(server.file, tmp_path, wait=waits.append)
-    assert partial.read_bytes() == BODY[:3_000]
-    assert not (tmp_path / "set/file.txt").exists()
-    assert server.ranges == [None, "bytes=1000-", "bytes=2000-"]  # resumed within the run too
-    assert waits == list(PAUSES)
-
-    assert fetch(server.file, tmp_path).read_bytes() == BODY
-    assert server.ranges[3:] == ["bytes=3000-"]
-    assert not partial.exists()
-
-
-def test_an_interrupted_download_is_resumed(server: Server, tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
-        if done >= HALF:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fetch(server.file, tmp_path, on_progress=interrupt)
-    kept = (tmp_path / "set/file.txt.partial").stat().st_size
-
-    assert fetch(server.file, tmp_path).read_bytes() == BODY
-    assert kept >= HALF
-    assert server.ranges == [None, f"bytes={kept}-"]
-
-
-def leave_partial(root: Path, content: bytes) -> None:
-    (root / "set").mkdir()
-    (root / "set/file.txt.partial").write_bytes(content)
-
-
-@pytest.mark.parametrize(("reply", "more"), [(whole(BODY), []), (status(416), [None])])
-def test_a_server_that_gives_no_range_makes_it_start_over(
-    reply: Reply, more: list[None], server: Server, tmp_path: Path
-) -> None:
-    leave_partial(tmp_path, BODY[:HALF])
-    server.replies = [reply]
-
-    assert fetch(server.file, tmp_path).read_bytes() == BODY
-    assert server.ranges == [f"bytes={HALF}-", *more]
-
-
-@pytest.mark.parametrize(
-    ("leftover", "ranges"),
-    [
-        (BODY, [None]),
-        (BODY + b"!", [None]),
-        (b"?" * len(BODY), [None]),
-        (b"?" * HALF, [f"bytes={HALF}-", None]),
-    ],
-)
-def test_a_partial_file_of_something_else_is_replaced(
-    leftover: bytes, ranges: list[str | None], server: Server, tmp_path: Path, waits: Waits
-) -> None:
-    leave_partial(tmp_path, leftover)
-
-    assert fetch(server.file, tmp_path, wait=waits.append).read_bytes() == BODY
-    assert server.ranges == ranges
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.oracles.without_encoder import WithoutEncoder
 from trainables.data.corpus import PAD
 from trainables.evaluation import enumeration
 from trainables.evaluation.enumeration import can_enumerate, score_exactly
-from trainables.models.encoder import Encoder
 from trainables.models.latents import CategoricalLatents, GaussianLatents
 from trainables.models.model import Encoding, Model
 from trainables.models.sentence import SentenceLstmConfig
@@ -82,7 +81,7 @@ def test_more_sentences_than_a_batch_holds_keep_their_order() -> None:
     torch.testing.assert_close(exact.mi, once.mi.repeat(25))
 
 
-class Far(Model):
+class Far(WithoutEncoder):
     """ln p(x|z) far below the smallest number, and further apart than the largest ratio."""
 
     def __init__(self) -> None:
@@ -93,12 +92,6 @@ class Far(Model):
 
     def encode(self, x: Tensor) -> Encoding:
         return Encoding(x, self.table.new_zeros(len(x), 4))
-
-    def new_encoder(self) -> Encoder:
-        raise NotImplementedError
-
-    def inference_parameters(self) -> Iterator[torch.nn.Parameter]:
-        return iter(())
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return (z[..., 0, :] * self.table).sum(dim=-1).expand(-1, len(x))
