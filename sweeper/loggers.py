@@ -211,6 +211,10 @@ class Everybody:
         self.display.reported(task, report)
         self._tell(lambda logger: logger.reported(task, report))
 
+    def lost(self, task: Task, said: str) -> None:
+        """The worker of a trial was lost."""
+        self.display.lost(task, said)
+
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended."""
         self.display.finished(task, rows)

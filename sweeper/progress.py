@@ -66,6 +66,10 @@ class Progress:
                 step=report["step"], n_steps=report["n_steps"], loss=report["train_loss"]
             )
 
+    def lost(self, task: Task, said: str) -> None:  # noqa: ARG002
+        """The worker of a trial was lost; if the trial is to go on, it will start again."""
+        self.running.pop(task.trial_id, None)
+
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended."""
         row = rows[-1]

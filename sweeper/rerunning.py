@@ -21,6 +21,7 @@ from sweeper.errors import SweeperError
 from sweeper.points import Point
 from sweeper.rows import code_version
 from trainables.data.files import DataError, data_root
+from trainables.failures import describe, without_place
 from trainables.training import DivergedError, TrainingRun
 from trainables.trial import TrialConfig
 
@@ -107,7 +108,8 @@ def compare(stored: Mapping[str, Any], new: Mapping[str, Any]) -> Agreement:
         was, now = _ending(stored), _ending(new)
         same = stored["status"] == new["status"]
         conclusion = "it ends the same way" if same else "it does not agree"
-        return Agreement(same, was == now, [f"stored: {was}", f"new:    {now}", conclusion])
+        alike = without_place(was) == without_place(now)  # a line's number is no outcome
+        return Agreement(same, alike, [f"stored: {was}", f"new:    {now}", conclusion])
     compared = list(_figures(stored, new))
     worst = max((figure.verdict for figure in compared), key=VERDICTS.index)
     agrees = worst != VERDICTS[-1]
@@ -190,8 +192,7 @@ def _train(run: TrainingRun) -> tuple[str, str | None]:
         return "diverged", str(error)
     except Exception as error:  # as in a sweep; here the whole of it can be seen
         traceback.print_exc()
-        first_line = str(error).strip().partition("\n")[0]
-        return "failed", f"{type(error).__name__}: {first_line}"
+        return "failed", describe(error).reason
     return "done", None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sweeper.experiment import Experiment
 from sweeper.search import Task
+from trainables.masking import mask
 
 
 def trial_rows(
@@ -44,9 +45,10 @@ def trial_rows(
     if report["status"] == "done":
         evaluations[-1].update(status="done", final=True)
         return evaluations
+    reason = report["reason"]  # masked where it arose, but there our secrets may not be known
     cost = (report.get("cost") or [{}])[0]
     end = {**shared, **cost, "step": report.get("step", 0), "final": True}
-    end |= {"status": report["status"], "reason": report["reason"]}
+    end |= {"status": report["status"], "reason": reason and mask(str(reason))}
     return [row for row in evaluations if row["step"] != end["step"]] + [end]
 
 

@@ -34,6 +34,7 @@ class RunDirectory:
         self.confirmation = path / "confirmation"  # a store like `results`
         self.frontier = path / "frontier"
         self.comparison = path / "comparison"
+        self.failures = path / "failures"  # a log for each trial that failed or lost its worker
         self.logs = path / "logs"  # for other programs, where they were asked for
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"

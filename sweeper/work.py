@@ -42,6 +42,9 @@ class Listener(Protocol):
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         """A trial has come further."""
 
+    def lost(self, task: Task, said: str) -> None:
+        """The worker of a trial was lost; `said` is what is known of why."""
+
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended and its rows are stored, the final one last."""
 

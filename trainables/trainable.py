@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import time
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from ray import tune
 
-from trainables import checkpoint
+from trainables import checkpoint, failures
 from trainables.data.files import DataError
 from trainables.training import DivergedError, TrainingRun
 from trainables.trial import TrialConfig
@@ -58,7 +57,7 @@ class LatentVariableTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train for about a second, or evaluate, and report."""
-        status, reason = "running", None
+        status, reason, full = "running", None, None
         try:
             status = self._advance()
         except DivergedError as error:
@@ -66,15 +65,15 @@ class LatentVariableTrial(tune.Trainable):
         except DataError as error:
             status, reason = "blocked", str(error)
         except Exception as error:  # the sweep goes on, and the row says what happened
-            first_line = str(error).strip().partition("\n")[0]
-            status, reason = "failed", f"{type(error).__name__}: {first_line}"
-            self._log(traceback.format_exc())
+            status = "failed"
+            reason, full = failures.describe(error)
         ended = status != "running"
         run = self.training
         return {
             "done": ended,
             "status": status,
             "reason": reason,
+            "traceback": full,
             "step": run.step if run else 0,
             "n_steps": run.n_steps if run else None,
             "evaluations": run.evaluations if run and ended else [],
@@ -121,12 +120,6 @@ class LatentVariableTrial(tune.Trainable):
             with contextlib.suppress(OSError):
                 checkpoint.save(self.training, Path(self.assignment.checkpoint))
             self.saved_at = time.monotonic()
-
-    def _log(self, text: str) -> None:
-        log = Path(self.assignment.checkpoint).with_suffix(".log")
-        with contextlib.suppress(OSError):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(text)
 
     def _device_name(self) -> str:
         if self.assignment.device.startswith("cuda"):

@@ -22,6 +22,7 @@ from ray.tune import (
 from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.stopper import Stopper
 
+from sweeper.driving.failures import Deaths
 from sweeper.driving.interruption import Interruption, signals
 from sweeper.driving.searcher import TaskSearcher
 from sweeper.driving.session import session
@@ -50,7 +51,7 @@ def drive(
         session(experiment, workers) as n_workers,
         signals(interruption, listener),  # again: Ray has put its own for SIGTERM
     ):
-        searcher = TaskSearcher(work, directory, listener, interruption)
+        searcher = TaskSearcher(work, directory, listener, interruption, Deaths())
         tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
         with listener.shown(n_workers):
             try:
@@ -118,6 +119,7 @@ def _tuner(
             storage_path=str(directory.ray.absolute()),
             verbose=0,
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            callbacks=[searcher.deaths],
             stop=_StopOnInterruption(interruption),
             progress_reporter=_Silent(),
         ),

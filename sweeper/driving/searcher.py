@@ -8,8 +8,10 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeper.driving.failures import Deaths, likely_cause
 from sweeper.driving.interruption import Interruption
 from sweeper.errors import SweeperError
+from sweeper.failures import write_log
 from sweeper.rows import trial_rows
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
@@ -32,14 +34,16 @@ class TaskSearcher(Searcher):
         directory: RunDirectory,
         listener: Listener,
         interruption: Interruption,
+        deaths: Deaths | None = None,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self.work, self.directory = work, directory
         self.listener, self.interruption = listener, interruption
         self.running: dict[str, Task] = {}
         self.last_report: dict[str, Mapping[str, Any]] = {}
+        self.deaths = deaths or Deaths()
         # Tune's own retries forget a trial whose worker died before it began.
-        self.deaths: Counter[str] = Counter()
+        self.n_deaths: Counter[str] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave everything behind."""
@@ -75,16 +79,19 @@ class TaskSearcher(Searcher):
         last_report = self.last_report.pop(trial_id, {})
         report = result or last_report
         if error:
-            self.deaths[task.trial_id] += 1
-            if self.deaths[task.trial_id] <= DEATHS:
+            reason = self._lost(task, self.deaths.said(trial_id))
+            if self.n_deaths[task.trial_id] <= DEATHS:
                 self.work.give_back(task)
                 return
-            report = {**report, "status": "failed", "reason": _DIED, "evaluations": []}
+            report = {**report, "status": "failed", "reason": reason, "evaluations": []}
         if report.get("status", "running") == "running":
             return  # stopped before its end; it stays open in the journal
         with self._stopping_on_error():
             if report["status"] == "blocked":
                 raise SweeperError(f"{report['reason']} Then resume the run.")
+            if text := report.get("traceback"):
+                where = f"{task.arm} {task.trial_id} failed on {report.get('host')}"
+                write_log(self.directory.failures, task.trial_id, where, text)
             rows = trial_rows(self.work.experiment, task, report)
             self.work.finish(task, rows)
             self._checkpoint(task).unlink(missing_ok=True)
@@ -96,6 +103,15 @@ class TaskSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Bring back nothing: the journal is the state."""
+
+    def _lost(self, task: Task, said: str) -> str:
+        """Count and log a worker that was lost; say why its trial fails, should it fail now."""
+        self.n_deaths[task.trial_id] += 1
+        n = self.n_deaths[task.trial_id]
+        headline = f"the worker of {task.arm} {task.trial_id} was lost, time {n} of {DEATHS + 1}"
+        write_log(self.directory.failures, task.trial_id, headline, said)
+        self.listener.lost(task, said)
+        return f"the worker process was lost {n} times, {likely_cause(said)}"
 
     def _assignment(self, task: Task) -> Assignment:
         resources = self.work.experiment.resources
@@ -140,9 +156,3 @@ class TaskSearcher(Searcher):
                     "mend it and resume the run"
                 )
             )
-
-
-_DIED = (
-    f"the worker process was lost {DEATHS + 1} times, perhaps for lack of memory; "
-    "try fewer --workers or smaller batches"
-)

@@ -48,6 +48,9 @@ class Told:
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         self.calls.append(("reported", task.trial_id))
 
+    def lost(self, task: Task, said: str) -> None:
+        self.calls.append(("lost", task.trial_id))
+
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         self.calls.append((rows[-1]["status"], task.trial_id))
 
@@ -140,6 +143,30 @@ def test_a_trial_whose_worker_died_too_often_has_failed(
     assert row["status"] == "failed"
     assert row["reason"].startswith("the worker process was lost 3 times, perhaps for lack of mem")
     assert row["step"] == (2 if report else 0)
+    assert [call for call, _ in tune.told.calls if call != "reported"] == [
+        *("started", "lost") * 3,
+        "failed",
+    ]
+    log = (tune.directory.failures / f"{row['trial_id']}.log").read_text().splitlines()
+    assert log[1::2] == ["Ray says nothing of how its worker ended."] * 3
+    assert log[-2].endswith(f"the worker of tiny {row['trial_id']} was lost, time 3 of 3")
+
+
+def test_the_traceback_of_a_trial_that_failed_is_logged(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_TOKEN", "correct-horse")
+    tune.searcher.suggest("a")
+    failed = {"status": "failed", "reason": "E: correct-horse", "traceback": "T\nE: correct-horse"}
+    tune.searcher.on_trial_complete("a", {**DONE, **failed, "host": "h"})
+
+    [row] = tune.store.read(final_only=True).to_dict("records")
+    assert row["reason"] == "E: ***"
+    [log] = tune.directory.failures.iterdir()
+    assert log.name == f"{row['trial_id']}.log"
+    first, *rest = log.read_text().splitlines()
+    assert first.endswith(f"tiny {row['trial_id']} failed on h")
+    assert rest == ["T", "E: ***"]
 
 
 def test_a_trial_whose_worker_died_comes_back_even_as_the_last(tune: Tune) -> None:

@@ -1,0 +1,64 @@
+"""Workers that were lost: what Ray says of it, and what that probably means."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+NOTHING_SAID = "Ray says nothing of how its worker ended."
+
+# What Ray's text holds, and what it means; the first that fits counts.
+_CAUSES = (
+    (
+        ("OutOfMemoryError", "OUT_OF_MEMORY", "low on memory"),
+        "for lack of memory on its node; try fewer --workers or smaller batches",
+    ),
+    (
+        ("node has died", "node was terminated", "NODE_DIED", "node failure"),
+        "with its node; look after that machine, then resume the run",
+    ),
+)
+_GUESSES = ("potential root causes", "common causes include")  # of anything, says Ray
+_PERHAPS = "perhaps for lack of memory; try fewer --workers or smaller batches"
+
+
+class Deaths(Callback):
+    """Overhears what Tune writes of trials whose worker was lost.
+
+    A searcher is told only that there was an error.
+    """
+
+    def __init__(self) -> None:
+        self.trials: Sequence[Any] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything behind: Tune's restart, for which it pickles, never happens here."""
+        return {"trials": ()}
+
+    def on_step_begin(self, iteration: int, trials: Sequence[Any], **info: Any) -> None:  # noqa: ARG002
+        """Remember Tune's trials, which is a list that it goes on to change."""
+        self.trials = trials
+
+    def said(self, trial_id: str) -> str:
+        """Give what Ray said when the worker of a trial was lost."""
+        trial = next(
+            (trial for trial in reversed(self.trials) if trial.trial_id == trial_id), None
+        )
+        file = getattr(trial, "error_file", None)
+        if file:
+            with suppress(OSError):
+                return Path(file).read_text("utf-8", errors="replace").strip() or NOTHING_SAID
+        return NOTHING_SAID
+
+
+def likely_cause(said: str) -> str:
+    """Say in half a sentence what ended a worker, by what Ray says, and what to do."""
+    known = said
+    for guesses in _GUESSES:
+        known = known.partition(guesses)[0]
+    for signs, cause in _CAUSES:
+        if any(sign in known for sign in signs):
+            return cause
+    return _PERHAPS
