@@ -69,7 +69,7 @@ def drive(
 
 
 def _tidy(checkpoints: Path) -> None:
-    """Remove the states that nobody needs any more, but not the logs of trials that failed."""
+    """Remove the states that nobody needs any more."""
     for state in checkpoints.glob("*.pt*"):
         state.unlink(missing_ok=True)
     with suppress(OSError):
