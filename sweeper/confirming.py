@@ -85,6 +85,8 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
         chosen, rows = _chosen(directory, experiment.frontier.maximize)
         tasks = _tasks(experiment, chosen, rows, checksums, directory, samples, seeds)
         store = ResultStore(directory.confirmation)
+        for notice in store.set_aside_damaged():
+            print(f"{notice}; its trials are trained again")
         work = Confirmations(experiment, tasks, store)
         n_done = len(tasks) - work.n_remaining
         print(

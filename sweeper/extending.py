@@ -7,9 +7,8 @@ from sweeper.corpora import data_checksums
 from sweeper.driving.session import fitting_trials
 from sweeper.experiment import Experiment
 from sweeper.loggers import create
-from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
-from sweeper.search import GP_TRIALS, resolve_sampler
+from sweeper.samplers import GP_TRIALS, resolve_sampler
 from sweeper.sweeping import proceed
 
 
@@ -20,8 +19,7 @@ def extend(
 
     Returns the exit code, as `sweeper.sweeping.resume` does. The studies know what they were told
     and go on. Raises `SweeperError` before anything is changed where the run was merged or is
-    being driven, where data, a GPU or a logger is missing or a part damaged, and where nothing is
-    swept.
+    being driven, where data, a GPU or a logger is missing, and where nothing is swept.
     """
     directory.refuse_merged()
     with directory.driven():
@@ -31,7 +29,6 @@ def extend(
         fitting_trials(extended)
         checksums = data_checksums(extended)
         loggers = create(log, directory.logs, extended.name)
-        ResultStore(directory.results).read(["trial_id"])  # raises where a part is damaged
         directory.extend(extended.to_yaml())
         print(
             f"{directory.path}: {before.search.trials} + {n_more} = {n_trials} configurations "

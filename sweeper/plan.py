@@ -9,7 +9,7 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import Arm, Experiment, difference, load
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory, runs_root
-from sweeper.search import resolve_sampler
+from sweeper.samplers import resolve_sampler
 from sweeper.source import flow
 from trainables.data.corpus import DataConfig
 from trainables.data.files import DataError, data_root, require

@@ -8,20 +8,18 @@ what makes recording a trial twice, and merging parts while others read, harmles
 import contextlib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from sweeper.columns import COLUMNS, SCHEMA, SCHEMA_VERSION, VERSION_KEY, nearest_column
+from sweeper.columns import COLUMNS, SCHEMA, SCHEMA_VERSION, nearest_column
 from sweeper.errors import SweeperError
+from sweeper.parts import DamagedError, NewerSchemaError, load, set_aside, write
 
 RESULTS = "results"  # where a run directory keeps its store
 
@@ -29,10 +27,6 @@ _COMPACTED = "compacted-"
 # `trial` is as long as all other columns together; who wants it asks for it.
 _ALL_BUT_TRIAL = tuple(name for name in SCHEMA.names if name != "trial")
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-class _NewerSchemaError(SweeperError):
-    """Rows that a newer sweeper wrote: half of them, or what they hold, cannot be guessed."""
 
 
 class ResultStore:
@@ -65,7 +59,7 @@ class ResultStore:
         for compacted in self._files()[0]:
             if trial_id in self._compacted_ids(compacted):
                 return compacted
-        return _write(table, path)
+        return write(table, path)
 
     def finished(self) -> set[str]:
         """Ids of the recorded trials, from the names of the parts; no part is opened."""
@@ -100,7 +94,7 @@ class ResultStore:
             if path.stem == trial_id or (
                 path in compacted and trial_id in self._compacted_ids(path)
             ):
-                table = _load(path)
+                table = load(path)
                 mine = pa.array([stored == trial_id for stored in table["trial_id"].to_pylist()])
                 return _frame(_unify([table.filter(mine)]))
         return _frame(SCHEMA.empty_table())
@@ -111,7 +105,7 @@ class ResultStore:
         Raises `SweeperError` where it cannot be written.
         """
         whole = _unify(tables)
-        return _write(whole, self._compacted(whole["trial_id"].unique().to_pylist()))
+        return write(whole, self._compacted(whole["trial_id"].unique().to_pylist()))
 
     def compact(self, threshold: int = 500) -> Path | None:
         """Merge the parts into one file once there are `threshold` of them, and return it.
@@ -129,14 +123,32 @@ class ResultStore:
         whole = {}
         for part in fresh:
             with contextlib.suppress(SweeperError):
-                whole[part] = _load(part)
+                whole[part] = load(part)
         if not whole:
             return None
         path = self._compacted([part.stem for part in whole])
-        _write(_unify(list(whole.values())), path)
+        write(_unify(list(whole.values())), path)
         for part in whole:
             part.unlink(missing_ok=True)
         return path
+
+    def set_aside_damaged(self) -> list[str]:
+        """Move damaged files to `damaged/` below it, so that the trials they held are missing.
+
+        Gives a line for each of them. The caller holds the run's lock. Raises `SweeperError`
+        where one cannot be moved; files of another program or a newer sweeper stay, for `read`.
+        """
+        lines = []
+        for path in sorted(self.directory.glob("*.parquet")):
+            try:
+                load(path)
+            except DamagedError as error:
+                aside = set_aside(path)
+                self._ids.pop(path, None)
+                lines.append(f"{path} is damaged ({error.reason}) and lies in {aside} now")
+            except (SweeperError, FileNotFoundError):
+                continue
+        return lines
 
     def _compacted(self, trials: Sequence[str]) -> Path:
         digest = hashlib.sha256("\n".join(trials).encode()).hexdigest()
@@ -180,9 +192,9 @@ class ResultStore:
         tables, problems = [], []
         for path in paths:
             try:
-                tables.append(_load(path, needed, knobs=columns is None))
+                tables.append(load(path, needed, knobs=columns is None))
             except SweeperError as error:
-                if self.damaged is None or isinstance(error, _NewerSchemaError):
+                if self.damaged is None or isinstance(error, NewerSchemaError):
                     problems.append(str(error))
                 elif str(error) not in self.damaged:
                     self.damaged.append(str(error))
@@ -217,32 +229,6 @@ def read_runs(
     frame = _frame(_unify(tables, columns))
     frame.insert(0, "run", pd.Series(np.repeat(labels, [len(t) for t in tables]), dtype="str"))
     return frame
-
-
-def _write(table: pa.Table, path: Path) -> Path:
-    table = table.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
-    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("xb") as file:
-                pq.write_table(table, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)  # or a power cut could undo the renaming
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise SweeperError(
-            f"cannot write {path}: {error.strerror or error}. What was stored before is intact; "
-            "make room or mend the permissions, then resume the run."
-        ) from error
-    return path
 
 
 def _trial_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
@@ -303,33 +289,6 @@ def _of_whole_trials(
         keep &= table["final"].to_numpy()
     table = table if keep.all() else table.filter(pa.array(keep))
     return table if columns is None else table.select(list(columns))
-
-
-def _load(path: Path, names: Sequence[str] = SCHEMA.names, knobs: bool = True) -> pa.Table:
-    """At least those of the columns that a file has.
-
-    Raises `SweeperError` unless it is a file of ours, whole, and of a schema known here.
-    """
-    try:
-        with pq.ParquetFile(path) as file:
-            stored = file.schema_arrow
-            version = (stored.metadata or {}).get(VERSION_KEY)
-            if version is None:
-                raise SweeperError(f"{path} was not written by sweeper; move it elsewhere.")
-            if int(version) > SCHEMA_VERSION:
-                raise _NewerSchemaError(
-                    f"{path} was written by a newer sweeper (schema {int(version)}; this one "
-                    f"reads up to {SCHEMA_VERSION}); upgrade sweeper to read it."
-                )
-            wanted = [n for n in stored.names if n in names or (knobs and "." in n)]
-            return file.read(columns=wanted)
-    except FileNotFoundError:
-        raise
-    except (OSError, pa.ArrowException) as error:
-        raise SweeperError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}). If it is damaged, move it "
-            "away and resume the run, which repeats the trials it held."
-        ) from error
 
 
 def _unify(tables: Sequence[pa.Table], names: Sequence[str] | None = None) -> pa.Table:

@@ -5,32 +5,27 @@ all its seeds are in the result store, so that after any interruption the store 
 it holds is told, what it lacks is trained.
 """
 
-import json
 import math
-import os
 import statistics
-import warnings
 from collections import deque
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
 import pandas as pd
-from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis.frontier import is_on_frontier
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
+from sweeper.journal import IDENTITY, adopted, open_journal
 from sweeper.results import ResultStore
+from sweeper.samplers import create_sampler, resolve_sampler
 from trainables.trial import TrialConfig, config_hash, trial_id
 
-GP_TRIALS = 100  # beyond, asking a Gaussian process costs seconds and TPE is as good
 REFUSALS = 100  # proposals in a row that are no valid trial, after which the space is to blame
-IDENTITY = "config_hash"  # where the journal keeps what a configuration was proposed as
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -57,42 +52,6 @@ class Values(NamedTuple):
     mi: float
 
 
-def resolve_sampler(name: str, n_trials: int, *, conditional: bool = False) -> str:
-    """Say what `auto` stands for: the Gaussian process up to 100 trials an arm, TPE beyond.
-
-    The Gaussian process samples conditional parameters blindly, so there it is TPE at once.
-    """
-    if name == "auto":
-        return "gp" if n_trials <= GP_TRIALS and not conditional else "tpe"
-    return name
-
-
-def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSampler:
-    """Build the sampler that an experiment names, for `n_trials` of which `n_known` exist."""
-    # A sampler that starts again must not propose what it proposed the first time.
-    fresh = (seed + 1_000_003 * n_known) % 2**32
-    samplers = optuna.samplers
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        match resolve_sampler(name, n_trials):
-            case "gp":
-                return samplers.GPSampler(seed=fresh)
-            case "tpe":
-                return samplers.TPESampler(seed=fresh, multivariate=True, group=True)
-            case "nsga2":
-                return samplers.NSGAIISampler(seed=fresh)
-            case "qmc":  # counts its points in the study, so it goes on by itself
-                return samplers.QMCSampler(
-                    seed=seed,
-                    independent_sampler=samplers.RandomSampler(seed=fresh),
-                    warn_independent_sampling=False,
-                )
-            case "random":
-                return samplers.RandomSampler(seed=fresh)
-            case _:
-                raise ValueError(f"unknown sampler {name!r}")
-
-
 class ArmStudy:
     """The study of one arm: what was proposed, and what is to be told of it.
 
@@ -110,26 +69,33 @@ class ArmStudy:
         stored: Container[str],
     ) -> None:
         self.experiment, self.arm, self.data_sha256 = experiment, arm, data_sha256
-        search = experiment.search
         self.study = optuna.create_study(
             study_name=arm,
             storage=storage,
             directions=["minimize", "maximize"],
             load_if_exists=True,
         )
-        known = self.study.get_trials(deepcopy=False)
-        self.study.sampler = create_sampler(
-            resolve_sampler(
-                search.sampler.name,
-                search.trials,
-                conditional=experiment.arms[arm].space.is_conditional,
-            ),
-            search.sampler.seed,
-            search.trials,
-            len(known),
-        )
         self.open: dict[int, list[Task]] = {}
-        for trial in known:
+        self._identities: set[str] = set()  # that the study knows, refused ones too
+        self._take_up(stored, 0)
+
+    def missing(self, rows: Iterable[Mapping[str, Any]]) -> set[str]:
+        """Of the configurations of stored rows, give those of this arm that it does not know."""
+        return {row["config_hash"] for row in rows if row["arm"] == self.arm} - self._identities
+
+    def adopt(self, rows: Iterable[Mapping[str, Any]], stored: Container[str]) -> None:
+        """Let the study know of configurations that have stored `rows`, as if it had asked."""
+        n_known = len(self.study.get_trials(deepcopy=False))
+        space = self.experiment.arms[self.arm].space
+        for identity, row in {row["config_hash"]: row for row in rows}.items():
+            self.study.add_trial(adopted(identity, row, space))
+        self._take_up(stored, n_known)
+
+    def _take_up(self, stored: Container[str], first: int) -> None:
+        """Open what the study has from its trial `first` on, and sample as one that has it."""
+        known = self.study.get_trials(deepcopy=False)
+        for trial in known[first:]:
+            self._identities.add(trial.user_attrs.get(IDENTITY, ""))
             try:
                 tasks = self._tasks(trial.number, trial.params)
             except SweeperError:  # refused; or a driver was killed while it asked
@@ -138,7 +104,19 @@ class ArmStudy:
                 continue
             was = trial.user_attrs.get(IDENTITY, tasks[0].config_hash)
             self.open[trial.number] = [_as_stored(task, was, stored) for task in tasks]
+            self._identities |= {task.config_hash for task in self.open[trial.number]}
         self.n_proposed = len(self.open)
+        search = self.experiment.search
+        self.study.sampler = create_sampler(
+            resolve_sampler(
+                search.sampler.name,
+                search.trials,
+                conditional=self.experiment.arms[self.arm].space.is_conditional,
+            ),
+            search.sampler.seed,
+            search.trials,
+            len(known),
+        )
 
     def propose(self) -> int:
         """Ask for another configuration and return its number.
@@ -200,7 +178,8 @@ class Sweep:
     at any point: rows, then the study. Where a configuration is proposed twice, it is trained once
     and told twice. The caller holds the run's lock.
 
-    Raises `SweeperError` where the journal is damaged, and `OSError` where it cannot be used.
+    A damaged journal is made anew from the stored rows, and `notices` says so. Raises `OSError`
+    where the journal cannot be used.
     """
 
     def __init__(
@@ -211,17 +190,20 @@ class Sweep:
         data_sha256: Mapping[str, str],
     ) -> None:
         self.experiment, self.store = experiment, store
-        storage = _open(journal)
+        self.notices: list[str] = []  # what was damaged, and what became of it
+        storage = open_journal(journal, self.notices)
         self.axis = experiment.frontier.maximize
         figures = dict.fromkeys(["nll", "mi", "nll_exact", "mi_exact", self.axis])
-        stored = store.read(["trial_id", "arm", "status", *figures], final_only=True)
-        ended = [(str(row["trial_id"]), row) for _, row in stored.iterrows()]
-        self.outcomes = {trial: outcome(row, self.axis) for trial, row in ended}
-        self.arms = {trial: str(row["arm"]) for trial, row in ended}
+        columns = ["trial_id", "arm", "config_hash", "status", *figures]
+        stored = store.read(columns, final_only=True)
+        ended: list[dict[str, Any]] = stored.to_dict("records")  # type: ignore[assignment]
+        self.outcomes = {row["trial_id"]: outcome(row, self.axis) for row in ended}
+        self.arms = {row["trial_id"]: row["arm"] for row in ended}
         self.studies = {
             arm: ArmStudy(experiment, arm, storage, data_sha256[arm], self.outcomes)
             for arm in experiment.arms
         }
+        self._adopt_missing(ended)
         self.queue: deque[Task] = deque()
         self.given: set[str] = set()  # the trials that are or were in the queue
         for study in self.studies.values():
@@ -286,6 +268,16 @@ class Sweep:
                 chosen |= {trial for trial, keep in zip(points, on, strict=True) if keep}
         return chosen
 
+    def _adopt_missing(self, ended: Sequence[Mapping[str, Any]]) -> None:
+        """Let the studies know what the journal lost, or never had, of the stored trials."""
+        missing = {arm: study.missing(ended) for arm, study in self.studies.items()}
+        if not any(missing.values()):
+            return
+        rows = self.store.table(final_only=True).to_pylist()
+        for arm, identities in missing.items():
+            mine = [row for row in rows if row["arm"] == arm and row["config_hash"] in identities]
+            self.studies[arm].adopt(mine, self.outcomes)
+
     def _enqueue(self, study: ArmStudy, number: int) -> None:
         """Queue what is neither stored nor queued yet of a configuration."""
         for task in study.open[number]:
@@ -304,24 +296,6 @@ def _as_stored(task: Task, config_hash: str, stored: Container[str]) -> Task:
     """Give a task the identity it had, if it was stored under that."""
     was = trial_id(config_hash, task.seed)
     return task._replace(config_hash=config_hash, trial_id=was) if was in stored else task
-
-
-def _open(journal: Path) -> JournalStorage:
-    """Open the journal, without what a driver that was killed while it wrote left behind."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
-        os.truncate(journal, content.rfind(b"\n") + 1)
-    try:
-        if journal.exists():  # Optuna would read a damaged line only when it asks
-            for line in journal.read_bytes().splitlines():
-                json.loads(line)
-        return JournalStorage(JournalFileBackend(str(journal)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise SweeperError(
-            f"{journal} is damaged ({error}); move it away and resume the run, "
-            "which keeps every stored trial"
-        ) from None
 
 
 def outcome(row: "Mapping[str, Any] | pd.Series[Any]", axis: str = "mi") -> Values | None:

@@ -67,9 +67,11 @@ def proceed(
 ) -> int:
     """Train what remains of a run whose lock the caller holds, and draw its frontier.
 
-    Returns the exit code.
+    What is damaged is set aside, named, and trained again. Returns the exit code.
     """
     store = ResultStore(directory.results)
+    for notice in store.set_aside_damaged():
+        print(f"{notice}; its trials are trained again")
     stored = store.read(final_only=True)
     n_trials = directory.n_trials
     if len(stored) < n_trials:
@@ -78,6 +80,8 @@ def proceed(
         print(f"{directory.path}: all {n_trials} trials are done")
     display = progress(n_trials, stored, experiment.frontier.maximize)
     sweep = _open(experiment, directory, checksums)
+    for notice in sweep.notices:
+        print(notice)
     try:
         finished = drive(sweep, directory, Everybody(display, loggers), workers)
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun

@@ -1,29 +1,22 @@
 """A run's stored trials as Optuna studies, for whoever has tools for those. Needs Optuna."""
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
 import pyarrow as pa
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
 from analysis.frontier import frontier_points
-from search_spaces.distributions import Categorical, Distribution, Float, Int, Parameter, Value
+from search_spaces.distributions import Parameter
 from search_spaces.spaces import Space
 from sweeper.errors import SweeperError
+from sweeper.journal import distribution, stored_params
 from sweeper.runs import RunDirectory
 from sweeper.stored.choices import placed
 
@@ -74,11 +67,7 @@ def _space(run: RunDirectory) -> Space:
 
 
 def _frozen(row: Mapping[str, Any], values: Sequence[float] | None, space: Space) -> FrozenTrial:
-    params = {
-        path: value
-        for path, parameter in space.items()
-        if (value := _chosen(parameter, row.get(path))) is not None
-    }
+    params = stored_params(row, space)
     left_out = {*params, "trial", "final", "created_at", "schema_version"}
     seconds = (row["train_seconds"] or 0.0) + (row["eval_seconds"] or 0.0)
     return FrozenTrial(
@@ -90,34 +79,8 @@ def _frozen(row: Mapping[str, Any], values: Sequence[float] | None, space: Space
         datetime_start=row["created_at"] - pd.Timedelta(seconds=seconds).to_pytimedelta(),
         datetime_complete=row["created_at"],
         params=params,
-        distributions={path: _distribution(space[path]) for path in params},
+        distributions={path: distribution(space[path]) for path in params},
         user_attrs={k: v for k, v in row.items() if v is not None and k not in left_out},
         system_attrs={},
         intermediate_values={},
     )
-
-
-def _chosen(parameter: Distribution, stored: Any) -> Value | None:
-    """Give a stored knob as a value of its parameter; none where it is none.
-
-    Beside floats, a store has whole numbers as floats, and beside text everything as JSON.
-    """
-    candidates = [stored]
-    if isinstance(stored, float) and stored.is_integer():
-        candidates.append(int(stored))
-    if isinstance(stored, str):
-        with suppress(ValueError):
-            candidates.append(json.loads(stored))
-    return next((value for value in candidates if parameter.contains(value)), None)
-
-
-def _distribution(parameter: Float | Int | Categorical) -> BaseDistribution:
-    match parameter:
-        case Float():
-            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-        case Int():
-            return IntDistribution(
-                parameter.low, parameter.high, log=parameter.log, step=parameter.step
-            )
-        case Categorical():
-            return CategoricalDistribution(parameter.choices)

@@ -119,7 +119,7 @@ def test_another_sampler_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = train_run(experiment(search={"trials": 1, "sampler": {"name": "auto"}}), 1)
-    monkeypatch.setattr("sweeper.search.GP_TRIALS", 1)
+    monkeypatch.setattr("sweeper.samplers.GP_TRIALS", 1)
 
     assert extend(run, 1, workers=None) == 0
     told = "tiny: beyond 100 configurations the sampler `auto` is tpe, no longer gp; "

@@ -43,6 +43,76 @@ def test_damaged_parts_are_all_named_one_a_line(store: ResultStore) -> None:
     assert [line.split(" cannot be read")[0] for line in lines] == [str(truncated), str(emptied)]
 
 
+def test_a_reader_is_told_of_every_byte_that_was_changed(store: ResultStore) -> None:
+    """The names of columns, say, are where Parquet's own checksums do not reach."""
+    part = store.append(trial("t"))
+    whole, content = store.table(), part.read_bytes()
+    noticed = 0
+    for position in range(0, len(content), 3):
+        changed = bytearray(content)
+        changed[position] ^= 1 << position % 8
+        part.write_bytes(changed)
+        try:
+            assert store.table().equals(whole), position  # in the checksum's own mark
+        except SweeperError:
+            noticed += 1
+    assert noticed >= len(range(0, len(content), 3)) - 3
+
+
+def test_a_part_of_an_earlier_version_has_no_checksum_and_is_read(store: ResultStore) -> None:
+    part = store.append(trial("t"))
+    whole = store.table()
+    pq.write_table(pq.read_table(part), part)
+
+    assert store.table().equals(whole)
+    assert store.set_aside_damaged() == []
+
+
+def test_what_is_damaged_is_set_aside_and_kept(store: ResultStore) -> None:
+    for name in ("t", "u", "v"):
+        store.append(trial(name))
+    compacted = store.compact(threshold=3)
+    assert compacted is not None
+    truncated = store.append(trial("w"))
+    for _ in range(2):
+        store.append(trial("w"))
+        truncated.write_bytes(truncated.read_bytes()[:-100])
+        [line] = store.set_aside_damaged()
+        assert line.startswith(f"{truncated} is damaged (")
+    compacted.write_bytes(b"PAR1")
+    [line] = store.set_aside_damaged()
+    aside = store.directory / "damaged"
+    assert line.endswith(f" and lies in {aside / compacted.name} now")
+
+    assert store.finished() == set()
+    assert store.read().empty
+    assert sorted(path.name for path in aside.iterdir()) == [
+        compacted.name,
+        "w.parquet",
+        "w.parquet.2",
+    ]
+    store.append(trial("t", nll=3.0))
+    assert store.read()["nll"].tolist() == [3.0]
+
+
+def test_what_is_not_damaged_stays_where_it_is(store: ResultStore) -> None:
+    part = store.append(trial("t"))
+    newer = pq.read_table(part).replace_schema_metadata({"sweeper_schema_version": "99"})
+    pq.write_table(newer, part)
+    pd.DataFrame({"a": [1]}).to_parquet(store.directory / "other.parquet")
+
+    assert store.set_aside_damaged() == []
+    assert files(store) == ["other.parquet", "t.parquet"]
+
+
+def test_a_damaged_file_that_cannot_be_moved_is_one_error(store: ResultStore) -> None:
+    store.append(trial("t")).write_bytes(b"")
+    (store.directory / "damaged").write_text("in the way")
+    with pytest.raises(SweeperError, match=r"cannot move the damaged .*t\.parquet") as error:
+        store.set_aside_damaged()
+    assert "\n" not in str(error.value)
+
+
 def test_damaged_parts_are_passed_over_where_somebody_listens(store: ResultStore) -> None:
     truncated, emptied = store.append(trial("t")), store.append(trial("u"))
     store.append(trial("v"))

@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
-from sweeper.search import GP_TRIALS, Values, create_sampler, outcome, resolve_sampler
+from sweeper.samplers import GP_TRIALS, create_sampler, resolve_sampler
+from sweeper.search import Values, outcome
 from tests.sweeper.sweeps import TWO_ARMS, Run, ids, rest, states
 
 MakeExperiment = Callable[..., Experiment]

@@ -180,3 +180,54 @@ def test_a_run_that_was_moved_continues_where_it_is(
 
     assert sweeping.resume(RunDirectory(Path("elsewhere")), workers=None) == DONE
     assert "elsewhere: all 3 trials are done" in capsys.readouterr().out
+
+
+def test_what_is_damaged_is_set_aside_and_named_and_trained_again(
+    experiment: MakeExperiment,
+    trained: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = trained(experiment(), "done", "done", "done")
+    store = ResultStore(run.results)
+    first, *others = sorted(store.finished())
+    part = run.results / f"{first}.parquet"
+    part.write_bytes(part.read_bytes()[:-9])
+    run.journal.write_bytes(b"junk\n" + run.journal.read_bytes())
+    given: list[str] = []
+
+    def drive(sweep: Sweep, *args: object) -> bool:
+        given.extend(task.trial_id for task in iter(sweep.next, None))
+        return False
+
+    monkeypatch.setattr(sweeping, "drive", drive)
+    assert sweeping.resume(run, workers=None) == INTERRUPTED
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{part} is damaged (")
+    assert lines[0].endswith(
+        f" and lies in {run.results}/damaged/{first}.parquet now; its trials are trained again"
+    )
+    assert lines[1] == "runs/tiny: 2 of 3 trials are done; training the rest"
+    assert lines[2].startswith(f"{run.journal} is damaged (")
+    assert lines[2].endswith("a new one is made from the stored rows")
+    assert len(given) == 1  # in another study's words, the journal being lost
+    assert set(given).isdisjoint(others)
+    assert store.finished() == set(others)
+
+
+def test_a_part_that_is_damaged_is_trained_again_as_it_was(
+    experiment: MakeExperiment, trained: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(experiment(), "done", "done", "done")
+    first, *_ = sorted(ResultStore(run.results).finished())
+    (run.results / f"{first}.parquet").write_bytes(b"")
+    given: list[str] = []
+
+    def drive(sweep: Sweep, *args: object) -> bool:
+        given.extend(task.trial_id for task in iter(sweep.next, None))
+        return False
+
+    monkeypatch.setattr(sweeping, "drive", drive)
+    assert sweeping.resume(run, workers=None) == INTERRUPTED
+    assert given == [first]

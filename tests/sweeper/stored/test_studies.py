@@ -12,14 +12,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from search_spaces.distributions import Categorical, Float, Int
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Sweep
 from sweeper.stored.exporting import export
-from sweeper.stored.studies import _chosen
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
@@ -112,28 +110,6 @@ def test_what_did_not_end_well_has_failed_there(
     [failed] = [trial for trial in trials if trial.user_attrs["status"] == "failed"]
     assert failed.user_attrs["reason"] == "as the test wants it"
     assert failed.params.keys() == {"training.learning_rate"}
-
-
-@pytest.mark.parametrize(
-    ("parameter", "stored", "value"),
-    [
-        (Float(kind="float", low=0.0, high=1.0), 0.5, 0.5),
-        (Float(kind="float", low=0.0, high=1.0), 2.0, None),
-        (Int(kind="int", low=1, high=4), 3, 3),
-        (Int(kind="int", low=1, high=4), 3.0, 3),
-        (Int(kind="int", low=1, high=4), None, None),
-        (Categorical(kind="categorical", choices=(1, 0.5)), 1.0, 1.0),
-        (Categorical(kind="categorical", choices=(True, False)), False, False),
-        (Categorical(kind="categorical", choices=("a", "1")), "1", "1"),
-        (Categorical(kind="categorical", choices=(True, False)), "true", True),
-    ],
-)
-def test_a_stored_knob_is_a_value_of_its_parameter_again(
-    parameter: Any, stored: object, value: object
-) -> None:
-    chosen = _chosen(parameter, stored)
-
-    assert (chosen, type(chosen)) == (value, type(value))
 
 
 def test_a_knob_that_its_parameter_cannot_have_is_an_attribute(
