@@ -24,6 +24,7 @@ from analysis.tables import confirmation_table, to_text
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
+from sweeper.driving.interruption import interruptible
 from sweeper.driving.session import fitting_trials
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
@@ -81,7 +82,7 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
     experiment = experiments.load(directory.experiment_file)
     checksums = data_checksums(experiment)
     fitting_trials(experiment)
-    with directory.driven():
+    with interruptible(), directory.driven():
         chosen, rows = _chosen(directory, experiment.frontier.maximize)
         tasks = _tasks(experiment, chosen, rows, checksums, directory, samples, seeds)
         store = ResultStore(directory.confirmation)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
+from sweeper.driving.interruption import interruptible
 from sweeper.driving.session import fitting_trials
 from sweeper.experiment import Experiment
 from sweeper.loggers import create
@@ -22,7 +23,7 @@ def extend(
     being driven, where data, a GPU or a logger is missing, and where nothing is swept.
     """
     directory.refuse_merged()
-    with directory.driven():
+    with interruptible(), directory.driven():
         before = experiments.load(directory.experiment_file)
         n_trials = before.search.trials + n_more
         extended = experiments.load(directory.experiment_file, trials=n_trials)

@@ -50,10 +50,15 @@ class Frontier(Config):
 
 
 class Resources(Config):
-    """What one trial takes of a machine."""
+    """What one trial takes of a machine, and how often it is started again where that fails it.
+
+    `max_failures` counts workers that were lost (killed, out of memory, or with their node); a
+    trial that ends with an error of its own is not repeated.
+    """
 
     cpu: PositiveFloat = 1.0
     gpu: NonNegativeFloat = 0.0
+    max_failures: NonNegativeInt = 2
 
 
 class SearchSection(Search):

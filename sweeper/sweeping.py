@@ -7,6 +7,7 @@ from pathlib import Path
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
+from sweeper.driving.interruption import interruptible
 from sweeper.driving.session import fitting_trials
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
@@ -43,7 +44,7 @@ def run(
     loggers = create(log, directory.logs, experiment.name)
     if not directory.exists:
         directory.create(experiment.to_yaml())
-    with directory.driven():
+    with interruptible(), directory.driven():
         return proceed(experiment, directory, checksums, workers, loggers)
 
 
@@ -54,7 +55,7 @@ def resume(directory: RunDirectory, *, workers: int | None, log: Sequence[str] =
     fitting_trials(experiment)
     checksums = data_checksums(experiment)
     loggers = create(log, directory.logs, experiment.name)
-    with directory.driven():
+    with interruptible(), directory.driven():
         return proceed(experiment, directory, checksums, workers, loggers)
 
 

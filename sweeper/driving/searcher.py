@@ -19,8 +19,6 @@ from sweeper.work import Listener, Work
 from trainables.data.files import data_root
 from trainables.trainable import Assignment
 
-DEATHS = 2  # how often a trial whose worker died (out of memory, say) is started again
-
 
 class TaskSearcher(Searcher):
     """Ray's view of the work: hands out trials and takes in what they report.
@@ -80,7 +78,7 @@ class TaskSearcher(Searcher):
         report = result or last_report
         if error:
             reason = self._lost(task, self.deaths.said(trial_id))
-            if self.n_deaths[task.trial_id] <= DEATHS:
+            if self.n_deaths[task.trial_id] <= self._max_failures:
                 self.work.give_back(task)
                 return
             report = {**report, "status": "failed", "reason": reason, "evaluations": []}
@@ -107,11 +105,11 @@ class TaskSearcher(Searcher):
     def _lost(self, task: Task, said: str) -> str:
         """Count and log a worker that was lost; say why its trial fails, should it fail now."""
         self.n_deaths[task.trial_id] += 1
-        n = self.n_deaths[task.trial_id]
-        headline = f"the worker of {task.arm} {task.trial_id} was lost, time {n} of {DEATHS + 1}"
+        n, most = self.n_deaths[task.trial_id], self._max_failures + 1
+        headline = f"the worker of {task.arm} {task.trial_id} was lost, time {n} of {most}"
         write_log(self.directory.failures, task.trial_id, headline, said)
         self.listener.lost(task, said)
-        return f"the worker process was lost {n} times, {likely_cause(said)}"
+        return f"the worker process was lost {n} time{'s' * (n > 1)}, {likely_cause(said)}"
 
     def _assignment(self, task: Task) -> Assignment:
         resources = self.work.experiment.resources
@@ -125,6 +123,10 @@ class TaskSearcher(Searcher):
             model=str(task.model.absolute()) if task.model else None,
             keep=None if task.confirms else str((self._models / f"{task.trial_id}.pt").absolute()),
         )
+
+    @property
+    def _max_failures(self) -> int:
+        return self.work.experiment.resources.max_failures
 
     @property
     def _models(self) -> Path:

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from sweeper.corpora import data_checksums
 from sweeper.driving import session
 from sweeper.driving.driver import drive
-from sweeper.driving.interruption import Interruption, signals
+from sweeper.driving.interruption import SIGNALS, Interruption, interruptible, signals
 from sweeper.driving.searcher import TaskSearcher
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
@@ -152,6 +152,22 @@ def test_a_trial_whose_worker_died_too_often_has_failed(
     assert log[-2].endswith(f"the worker of tiny {row['trial_id']} was lost, time 3 of 3")
 
 
+@pytest.mark.parametrize("most", [0, 1, 4])
+def test_how_often_a_lost_worker_is_replaced_is_in_the_file(
+    experiment: MakeExperiment, tmp_path: Path, most: int
+) -> None:
+    work, directory = prepared(experiment(resources={"max_failures": most}), tmp_path / "run")
+    searcher = TaskSearcher(work, directory, Told(), Interruption())
+    for n in range(most + 1):
+        assert work.n_remaining == 3
+        searcher.suggest(str(n))
+        searcher.on_trial_complete(str(n), error=True)
+
+    assert work.n_remaining == 2
+    [reason] = work.store.read(final_only=True)["reason"]
+    assert reason.startswith(f"the worker process was lost {most + 1} time{'s' * (most > 0)}, ")
+
+
 def test_the_traceback_of_a_trial_that_failed_is_logged(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,16 +266,29 @@ def test_ray_keeps_nothing_of_a_sweep(tune: Tune) -> None:
     assert pickle.loads(pickle.dumps(tune.searcher)).__dict__ == {}
 
 
-def test_a_first_signal_ends_the_sweep_in_good_order_and_a_second_at_once() -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_first_signal_ends_the_sweep_in_good_order_and_another_ctrl_c_at_once(
+    number: signal.Signals,
+) -> None:
     told, interruption = Told(), Interruption()
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(known) for known in SIGNALS]
     with signals(interruption, told):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert interruption.requested
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGUSR1)
         assert told.calls == [("stopping", "")]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(known) for known in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_where_no_sweep_runs_a_signal_is_a_keyboard_interrupt(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
 
 
 def test_missing_data_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
