@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError
 from sweeper.fields import Fault, faults
 from sweeper.layers import compose, find, merge, prune, settings, shipped
 from sweeper.located import Node, Place, Problems, describe, nearest, unknown
-from sweeper.sections import File, Frontier, Resources, Search
+from sweeper.sections import Checkpoints, File, Frontier, Resources, Search
 from sweeper.source import dump, flow
 from trainables.trial import TrialConfig
 
@@ -44,6 +44,7 @@ class Experiment:
     frontier: Frontier
     resources: Resources
     scale: str | None
+    checkpoints: Checkpoints = field(compare=False)
     description: str = field(compare=False)
     document: Mapping[str, Any] = field(compare=False, repr=False)
     provenance: Mapping[str, Place] = field(compare=False, repr=False)
@@ -213,6 +214,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         "search": {"space": space.plain(), **search.model_dump(mode="json")},
         "frontier": file.frontier.model_dump(mode="json"),
         "resources": file.resources.model_dump(mode="json"),
+        "checkpoints": file.checkpoints.model_dump(mode="json"),
     }
     located = Node({**entries, "trial": trial, "arms": Node({**arms}, trial.place)}, trial.place)
     return Experiment(
@@ -223,6 +225,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         frontier=file.frontier,
         resources=file.resources,
         scale=file.scale,
+        checkpoints=file.checkpoints,
         description=file.description,
         document={key: value for key, value in content.items() if value not in (None, "")},
         provenance={".".join(path): node.place for path, node in located.leaves()},

@@ -220,6 +220,10 @@ class Everybody:
         self.display.finished(task, rows)
         self._tell(lambda logger: logger.finished(task, rows))
 
+    def noted(self, message: str) -> None:
+        """Say it to the display only."""
+        self.display.noted(message)
+
     def stopping(self) -> None:
         """The sweep is to end early."""
         self.display.stopping()

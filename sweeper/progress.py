@@ -79,6 +79,10 @@ class Progress:
         self.statuses[row["status"]] += 1
         self._place(row)
 
+    def noted(self, message: str) -> None:
+        """Say what a person should know of; a live display stays below it."""
+        print(f"note: {message}", flush=True)
+
     def stopping(self) -> None:
         """The sweep is to end early."""
         self.is_stopping = True

@@ -61,6 +61,16 @@ class Resources(Config):
     max_failures: NonNegativeInt = 2
 
 
+class Checkpoints(Config):
+    """How often the state of a running trial is kept: after so many seconds, or steps if set.
+
+    It changes no result, so a run may be continued with another.
+    """
+
+    seconds: PositiveFloat = 60.0
+    steps: Count | None = None
+
+
 class SearchSection(Search):
     """`Search` as a file has it, with the space."""
 
@@ -78,5 +88,6 @@ class File(Config):
     search: SearchSection
     frontier: Frontier = Frontier()
     resources: Resources = Resources()
+    checkpoints: Checkpoints = Checkpoints()
     scale: Name | None = None
     scales: dict[Name, dict[str, Any]] = Field(default_factory=dict)

@@ -48,5 +48,8 @@ class Listener(Protocol):
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended and its rows are stored, the final one last."""
 
+    def noted(self, message: str) -> None:
+        """Something happened that a person should know of; it did not end the sweep."""
+
     def stopping(self) -> None:
         """The sweep is to end early; running trials save their state."""

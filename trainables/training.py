@@ -127,19 +127,19 @@ class TrainingRun:
     def _epoch_watched(self) -> bool:
         return self._procedure.watches_epochs and self._data.order.ends_epoch(self.step)
 
-    def train(self, seconds: float = float("inf")) -> None:
-        """Take steps until an evaluation is due or about `seconds` have passed.
+    def train(self, seconds: float = float("inf"), steps: int | None = None) -> None:
+        """Take steps until an evaluation is due, `steps` are taken or `seconds` have about passed.
 
         A step with its inner updates, or one look at the validation set, is finished whatever the
         time. Both are part of the method, and of `train_seconds`.
 
         Raises `DivergedError` when the loss is no longer finite, or can no longer be computed.
         """
-        start = time.perf_counter()
+        start, last = time.perf_counter(), math.inf if steps is None else self.step + steps
         self.model.train()
         self.objective.train()
         with self._own_randomness(), self._telling_divergence():
-            while not self.evaluation_due and not self.finished:
+            while not self.evaluation_due and not self.finished and self.step < last:
                 if self._check_due:
                     self._check()
                 else:

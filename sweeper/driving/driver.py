@@ -6,7 +6,6 @@ a fresh Tune run over the same journal and result store.
 
 import logging
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ from sweeper.driving.session import session
 from sweeper.experiment import Experiment
 from sweeper.runs import RunDirectory
 from sweeper.work import Listener, Work
+from trainables import storage
+from trainables.checkpoint import Checkpoints
 from trainables.trainable import LatentVariableTrial
 
 
@@ -69,11 +70,10 @@ def drive(
 
 
 def _tidy(checkpoints: Path) -> None:
-    """Remove the states that nobody needs any more."""
-    for state in checkpoints.glob("*.pt*"):
-        state.unlink(missing_ok=True)
-    with suppress(OSError):
-        checkpoints.rmdir()
+    """Remove the states that nobody needs any more, but neither logs nor what was set aside."""
+    for directory in checkpoints.glob("*/"):
+        Checkpoints(str(directory)).remove()
+    storage.prune(str(checkpoints))
 
 
 class _StopOnInterruption(Stopper):

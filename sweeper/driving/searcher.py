@@ -16,6 +16,7 @@ from sweeper.rows import trial_rows
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
 from sweeper.work import Listener, Work
+from trainables.checkpoint import Checkpoints
 from trainables.data.files import data_root
 from trainables.trainable import Assignment
 
@@ -67,6 +68,7 @@ class TaskSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take in how far a trial has come."""
         self.last_report[trial_id] = result
+        self._pass_on(result)
         self.listener.reported(self.running[trial_id], result)
 
     def on_trial_complete(
@@ -82,6 +84,7 @@ class TaskSearcher(Searcher):
                 self.work.give_back(task)
                 return
             report = {**report, "status": "failed", "reason": reason, "evaluations": []}
+        self._pass_on(result or {})
         if report.get("status", "running") == "running":
             return  # stopped before its end; it stays open in the journal
         with self._stopping_on_error():
@@ -92,7 +95,7 @@ class TaskSearcher(Searcher):
                 write_log(self.directory.failures, task.trial_id, where, text)
             rows = trial_rows(self.work.experiment, task, report)
             self.work.finish(task, rows)
-            self._checkpoint(task).unlink(missing_ok=True)
+            Checkpoints(self._checkpoints(task)).remove()
             self._prune_models()
             self.listener.finished(task, rows)
 
@@ -112,17 +115,23 @@ class TaskSearcher(Searcher):
         return f"the worker process was lost {n} time{'s' * (n > 1)}, {likely_cause(said)}"
 
     def _assignment(self, task: Task) -> Assignment:
-        resources = self.work.experiment.resources
+        resources, policy = self.work.experiment.resources, self.work.experiment.checkpoints
         return Assignment(
             trial=task.config.resolved(),
             seed=task.seed,
             data_root=str(data_root().absolute()),
-            checkpoint=str(self._checkpoint(task).absolute()),
+            checkpoints=self._checkpoints(task),
             device="cuda" if resources.gpu else "cpu",
             threads=max(1, int(resources.cpu)),
+            checkpoint_seconds=policy.seconds,
+            checkpoint_steps=policy.steps,
             model=str(task.model.absolute()) if task.model else None,
             keep=None if task.confirms else str((self._models / f"{task.trial_id}.pt").absolute()),
         )
+
+    def _pass_on(self, report: Mapping[str, Any]) -> None:
+        for note in report.get("notes", ()):
+            self.listener.noted(note)
 
     @property
     def _max_failures(self) -> int:
@@ -140,8 +149,8 @@ class TaskSearcher(Searcher):
             if model.stem not in keep:
                 model.unlink(missing_ok=True)
 
-    def _checkpoint(self, task: Task) -> Path:
-        return self.directory.checkpoints / f"{task.trial_id}.pt"
+    def _checkpoints(self, task: Task) -> str:
+        return str((self.directory.checkpoints / task.trial_id).absolute())
 
     @contextmanager
     def _stopping_on_error(self) -> Iterator[None]:

@@ -100,22 +100,22 @@ def test_a_worker_is_told_all_it_needs(
     TrialConfig.model_validate(assignment.trial)
     assert (assignment.seed, assignment.device, assignment.threads) == (0, "cpu", 1)
     assert assignment.data_root == str(tmp_path / "data")
-    assert Path(assignment.checkpoint).parent == tune.directory.checkpoints
+    assert Path(assignment.checkpoints).parent == tune.directory.checkpoints
     pickle.dumps(suggested)  # it goes to another process
 
 
 def test_a_finished_trial_is_stored_told_and_needs_its_state_no_more(tune: Tune) -> None:
     suggested = tune.searcher.suggest("a")
     assert isinstance(suggested, dict)
-    state = Path(suggested["checkpoint"])
-    state.parent.mkdir()
-    state.touch()
+    states = Path(suggested["checkpoints"])
+    states.mkdir(parents=True)
+    (states / "000000000002.pt").touch()
     tune.searcher.on_trial_result("a", {"status": "running", "step": 2, "train_loss": 1.0})
     tune.searcher.on_trial_complete("a", DONE)
 
     assert [call for call, _ in tune.told.calls] == ["started", "reported", "done"]
     assert tune.statuses() == ["done"]
-    assert not state.exists()
+    assert not states.exists()
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])

@@ -141,7 +141,7 @@ def test_an_interrupted_sweep_continues_to_the_results_of_an_uninterrupted_one(
     assert b"continue with: sweeper resume runs/tiny" in terminal.shown
     second = machine.final("tiny")
     assert len(first) <= len(second) < 4
-    caught = {state.stem for state in machine.run("tiny").checkpoints.glob("*.pt")}
+    caught = {s.parent.name for s in machine.run("tiny").checkpoints.glob("*/*.pt")}
     assert caught - set(second.index)
     code, lines, _ = machine.sweeper("status", "tiny")
     assert (code, lines[1]) == (0, "continue with: sweeper resume runs/tiny")

@@ -11,7 +11,8 @@ import pytest
 import ray
 import torch
 
-from trainables import checkpoint, trainable
+from trainables import storage, trainable
+from trainables.checkpoint import Checkpoints
 from trainables.trainable import Assignment, LatentVariableTrial
 from trainables.training import TrainingRun
 from trainables.trial import TrialConfig
@@ -41,8 +42,8 @@ def assign(tmp_path: Path) -> Assign:
 
     def make(sections: dict[str, dict[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:
         trial = {name: {**TRIAL[name], **(sections or {}).get(name, {})} for name in TRIAL}
-        path = tmp_path / "checkpoints" / "t-0.pt"
-        assignment = Assignment(trial, 0, data_root=str(tmp_path), checkpoint=str(path))
+        states = str(tmp_path / "checkpoints" / "t-0")
+        assignment = Assignment(trial, 0, data_root=str(tmp_path), checkpoints=states)
         return assignment._replace(**changes)._asdict()
 
     return make
@@ -111,7 +112,7 @@ def test_a_trial_that_is_stopped_continues_to_the_same_bits(assign: Assign) -> N
     stopped.cleanup()
 
     continued = reports(begun(assign()))
-    assert len(continued) < len(reports(begun(assign(checkpoint="/nonexistent"))))
+    assert len(continued) < len(reports(begun(assign(checkpoints="/nonexistent"))))
     assert metrics(continued[-1]["evaluations"]) == uninterrupted()
 
 
@@ -128,8 +129,7 @@ def test_a_long_trial_saves_its_state_as_it_goes(assign: Assign, tmp_path: Path)
     trial = begun(assign(checkpoint_seconds=0.0))
     trial.step()
 
-    path = tmp_path / "checkpoints" / "t-0.pt"
-    assert checkpoint.restore(fresh, path).step == 2
+    assert saved(tmp_path).step == 2
 
 
 def test_a_trial_saves_its_state_before_a_long_evaluation(
@@ -141,10 +141,12 @@ def test_a_trial_saves_its_state_before_a_long_evaluation(
     assert list(tmp_path.iterdir()) == []
     trial.step()
 
-    path = tmp_path / "checkpoints" / "t-0.pt"
-    saved = checkpoint.restore(fresh, path)
-    assert saved.step == 2
-    assert saved.evaluation_due
+    assert saved(tmp_path).step == 2
+    assert saved(tmp_path).evaluation_due
+
+
+def saved(tmp_path: Path) -> TrainingRun:
+    return Checkpoints(str(tmp_path / "checkpoints" / "t-0")).restore(fresh)
 
 
 def fresh() -> TrainingRun:
@@ -189,7 +191,7 @@ def test_an_error_ends_a_trial_as_failed_and_tells_its_traceback(assign: Assign)
 
 
 def test_a_reason_is_one_line(assign: Assign, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(run: TrainingRun, seconds: float) -> None:
+    def train(run: TrainingRun, **limits: float) -> None:
         raise LookupError("\nfirst line\nsecond line")
 
     monkeypatch.setattr(TrainingRun, "train", train)
@@ -217,16 +219,58 @@ def test_missing_data_is_no_fault_of_a_trial(assign: Assign) -> None:
     assert "sweeper data fetch ptb" in last["reason"]
 
 
-def test_a_full_disk_costs_a_trial_its_state_and_nothing_else(
-    assign: Assign, monkeypatch: pytest.MonkeyPatch
+def test_a_state_that_cannot_be_kept_blocks_a_trial_and_says_where(
+    assign: Assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(run: TrainingRun, path: Path) -> None:
+    def full(location: str, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint, "save", full)
-    trial = begun(assign(checkpoint_seconds=0.0))
+    monkeypatch.setattr(storage, "write", full)
+    last = reports(begun(assign(checkpoint_seconds=0.0)))[-1]
 
-    assert metrics(reports(trial)[-1]["evaluations"]) == uninterrupted()
+    assert (last["status"], last["evaluations"]) == ("blocked", [])
+    assert last["reason"] == (
+        f"cannot write {tmp_path}/checkpoints/t-0: No space left on device; free space or mend "
+        "the access."
+    )
+
+
+def test_a_state_that_cannot_be_kept_at_the_end_is_no_error(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = begun(assign())
+    trial.step()
+    monkeypatch.setattr(Checkpoints, "save", lambda *_: Path("/dev/null/full").mkdir())
+    trial.cleanup()
+
+
+def test_states_are_kept_after_so_many_steps(assign: Assign, tmp_path: Path) -> None:
+    """Evaluations every 2 steps do not disturb the count."""
+    trial = begun(assign({"training": {"steps": 12}}, checkpoint_steps=3))
+    steps = []
+    while not trial.step()["done"]:
+        kept = sorted((tmp_path / "checkpoints" / "t-0").glob("*.pt"))
+        steps += [int(state.stem) for state in kept if int(state.stem) not in steps]
+
+    assert steps == [3, 6, 9, 12]  # the last one before the last evaluation
+
+
+def test_a_damaged_state_is_set_aside_and_told_once(assign: Assign, tmp_path: Path) -> None:
+    trial = begun(assign({"training": {"steps": 12}}, checkpoint_steps=3))
+    while trial.step()["step"] < 7:
+        pass
+    newest = max((tmp_path / "checkpoints" / "t-0").glob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+
+    continued = begun(assign({"training": {"steps": 12}}, checkpoint_steps=3))
+    first, *others = reports(continued)
+
+    assert first["notes"] == [
+        f"{newest}.damaged is damaged or of another version; it was set aside, and its trial goes "
+        "on from what was before it"
+    ]
+    assert all(report["notes"] == [] for report in others)
+    assert others[-1]["step"] == 12
 
 
 def test_a_trained_model_is_kept_and_evaluated_without_training(
