@@ -57,7 +57,9 @@ def main() -> None:
         problem = (
             f"this command needs {missing}, which is not installed; pip install 'sweeper[train]'"
         )
-    print(f"error: {problem}", file=sys.stderr)
+    from trainables.masking import mask
+
+    print(f"error: {mask(problem)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -22,12 +22,14 @@ from analysis.membership import AMBIGUOUS
 from analysis.plots.confirmation import save_confirmation
 from analysis.tables import confirmation_table, to_text
 from sweeper import experiment as experiments
+from sweeper.attempt import attempt
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
 from sweeper.driving.interruption import interruptible
 from sweeper.driving.session import fitting_trials
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
+from sweeper.heartbeat import CONFIRM
 from sweeper.progress import progress
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
@@ -98,7 +100,8 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
         ours = stored[stored["trial_id"].isin(task.trial_id for task in tasks)]
         display = progress(len(tasks), ours, experiment.frontier.maximize)
         try:
-            finished = drive(work, directory, display, workers)
+            with attempt(directory, display, command=CONFIRM) as listener:
+                finished = drive(work, directory, listener, workers)
         except KeyboardInterrupt:
             finished = False
         if not finished:

@@ -10,7 +10,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from sweeper.errors import SweeperError
 from sweeper.located import unknown
 from sweeper.search import Task
 from sweeper.work import Listener
+from trainables.masking import mask
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -187,15 +188,20 @@ def create(names: Iterable[str], directory: Path, experiment: str) -> list[Logge
 
 
 class Everybody:
-    """Tells a sweep to its display and to its loggers."""
+    """Tells a sweep to its display, to its structured log and to its loggers."""
 
-    def __init__(self, display: Listener, loggers: Sequence[Logger]) -> None:
-        self.display, self.loggers = display, list(loggers)
+    def __init__(
+        self, display: Listener, loggers: Sequence[Logger], log: Listener | None = None
+    ) -> None:
+        self.listeners = [display] if log is None else [display, log]
+        self.loggers = list(loggers)
 
     @contextmanager
     def shown(self, n_workers: int) -> Iterator[None]:
         """Everybody listens while this lasts."""
-        with self.display.shown(n_workers):
+        with ExitStack() as stack:
+            for listener in self.listeners:
+                stack.enter_context(listener.shown(n_workers))
             try:
                 yield
             finally:
@@ -203,21 +209,25 @@ class Everybody:
 
     def started(self, task: Task) -> None:
         """A worker takes a trial."""
-        self.display.started(task)
+        for listener in self.listeners:
+            listener.started(task)
         self._tell(lambda logger: logger.started(task))
 
     def reported(self, task: Task, report: Mapping[str, Any]) -> None:
         """A trial has come further."""
-        self.display.reported(task, report)
+        for listener in self.listeners:
+            listener.reported(task, report)
         self._tell(lambda logger: logger.reported(task, report))
 
     def lost(self, task: Task, said: str) -> None:
         """The worker of a trial was lost."""
-        self.display.lost(task, said)
+        for listener in self.listeners:
+            listener.lost(task, said)
 
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended."""
-        self.display.finished(task, rows)
+        for listener in self.listeners:
+            listener.finished(task, rows)
         self._tell(lambda logger: logger.finished(task, rows))
 
     def noted(self, message: str) -> None:
@@ -226,7 +236,8 @@ class Everybody:
 
     def stopping(self) -> None:
         """The sweep is to end early."""
-        self.display.stopping()
+        for listener in self.listeners:
+            listener.stopping()
 
     def _tell(self, call: Callable[[Logger], None]) -> None:
         for logger in list(self.loggers):
@@ -236,7 +247,7 @@ class Everybody:
                 self.loggers.remove(logger)
                 first_line = str(error).strip().partition("\n")[0]
                 name = type(logger).__name__
-                print(f"warning: {name} logs no more: {first_line}", file=sys.stderr)
+                print(f"warning: {name} logs no more: {mask(first_line)}", file=sys.stderr)
 
 
 def _parameters(task: Task) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Progress:
             self._place(row)
         self.running: dict[str, Running] = {}
         self.durations: list[float] = []
+        self.n_lost = 0  # workers
         self.is_stopping = False
         self.start = time.monotonic()
 
@@ -69,6 +70,7 @@ class Progress:
     def lost(self, task: Task, said: str) -> None:  # noqa: ARG002
         """The worker of a trial was lost; if the trial is to go on, it will start again."""
         self.running.pop(task.trial_id, None)
+        self.n_lost += 1
 
     def finished(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """A trial has ended."""
@@ -92,7 +94,8 @@ class Progress:
         if not self.durations:
             return None
         mean = sum(self.durations) / len(self.durations)
-        begun = sum(time.monotonic() - trial.since for trial in self.running.values())
+        running = list(self.running.values())  # another thread may ask, too
+        begun = sum(time.monotonic() - trial.since for trial in running)
         left = (self.n_trials - self.n_finished) * mean - begun
         return max(0.0, left / min(self.n_workers, max(1, self.n_trials - self.n_finished)))
 

@@ -35,6 +35,8 @@ class RunDirectory:
         self.frontier = path / "frontier"
         self.comparison = path / "comparison"
         self.failures = path / "failures"  # a log for each trial that failed or lost its worker
+        self.events = path / "events.jsonl"  # the structured log
+        self.heartbeat = path / "driver.json"  # the driver's signs of life
         self.logs = path / "logs"  # for other programs, where they were asked for
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"

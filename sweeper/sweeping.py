@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper import experiment as experiments
+from sweeper.attempt import attempt
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
 from sweeper.driving.interruption import interruptible
 from sweeper.driving.session import fitting_trials
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
-from sweeper.loggers import Everybody, Logger, create
+from sweeper.loggers import Logger, create
 from sweeper.plan import refuse_another
 from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
@@ -84,7 +85,8 @@ def proceed(
     for notice in sweep.notices:
         print(notice)
     try:
-        finished = drive(sweep, directory, Everybody(display, loggers), workers)
+        with attempt(directory, display, loggers) as listener:
+            finished = drive(sweep, directory, listener, workers)
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
         return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
     if finished:

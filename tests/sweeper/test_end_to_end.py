@@ -99,7 +99,9 @@ def test_a_shipped_experiment_becomes_rows_and_a_frontier_and_is_not_trained_aga
     }
     run = machine.run("quickstart")
     assert sorted(path.name for path in run.path.iterdir()) == [
+        "driver.json",
         "driver.lock",
+        "events.jsonl",
         "experiment.yaml",
         "frontier",
         "models",

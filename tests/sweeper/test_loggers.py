@@ -50,6 +50,9 @@ class Display:
     def reported(self, task: Task, report: Any) -> None:
         self.calls.append("reported")
 
+    def lost(self, task: Task, said: str) -> None:
+        self.calls.append("lost")
+
     def finished(self, task: Task, rows: Any) -> None:
         self.calls.append("finished")
 
@@ -159,6 +162,17 @@ def test_a_logger_that_fails_is_told_of_once_and_left_out(
 
     assert capsys.readouterr().err == "warning: Broken logs no more: nobody answers\n"
     assert display.calls == ["shown", "started", *["reported"] * 3, "finished"]
+
+
+def test_the_log_of_the_run_hears_what_the_display_hears(task: Task) -> None:
+    display, log = Display(), Display()
+    everybody = Everybody(display, [], log)
+    follow(everybody, task, [])
+    everybody.lost(task, "killed")
+    everybody.stopping()
+
+    assert display.calls == log.calls
+    assert display.calls[-3:] == ["finished", "lost", "stopping"]
 
 
 def test_what_goes_wrong_with_the_sweep_is_not_hidden(task: Task, tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_a_report_moves_a_running_trial_on(tasks: list[Task]) -> None:
     assert running.loss == 1.5
 
 
+def test_a_trial_whose_worker_was_lost_runs_no_more_and_has_not_ended(tasks: list[Task]) -> None:
+    display = Progress(4, NOTHING)
+    display.started(tasks[0])
+    display.lost(tasks[0], "killed")
+
+    assert (display.running, display.n_finished, display.n_lost) == ({}, 0, 1)
+
+
 def test_the_time_left_follows_from_the_trials_of_this_attempt(
     tasks: list[Task], time: Clock
 ) -> None:
