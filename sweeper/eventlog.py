@@ -2,8 +2,8 @@
 
 Every line has `time` (UTC), `event` and `attempt`, which is one start or resume. The events are
 `run_started`, `workers_ready`, `trial_started`, `trial_progress` (of a trial, once a minute),
-`worker_lost`, `trial_ended`, `stopping` and `run_ended`. The rows, not this, are the truth: a log
-that cannot be written is told of once, and the sweep goes on.
+`worker_lost`, `trial_ended`, `noted`, `stopping` and `run_ended`. The rows, not this, are the
+truth: a log that cannot be written is told of once, and the sweep goes on.
 """
 
 import contextlib
@@ -85,6 +85,10 @@ class EventLog:
             status="running",
             **{key: report.get(key) for key in ("step", "n_steps", "train_loss", "host")},
         )
+
+    def noted(self, message: str) -> None:
+        """Something happened that a person should know of."""
+        self.write("noted", message=message)
 
     def lost(self, task: Task, said: str) -> None:
         """The worker of a trial was lost."""

@@ -231,8 +231,9 @@ class Everybody:
         self._tell(lambda logger: logger.finished(task, rows))
 
     def noted(self, message: str) -> None:
-        """Say it to the display only."""
-        self.display.noted(message)
+        """Something happened that a person should know of."""
+        for listener in self.listeners:
+            listener.noted(message)
 
     def stopping(self) -> None:
         """The sweep is to end early."""

@@ -64,22 +64,24 @@ def test_the_life_of_a_trial_is_a_line_for_every_event(
         log.started(task)
         time.now += 7
         log.finished(task, ended(experiment(), task, nll_se=float("nan")))
+        log.noted("a checkpoint was damaged")
         log.stopping()
 
     found = events(path)
     assert [event["event"] for event in found] == [
         *("workers_ready", "trial_started", "trial_progress", "worker_lost"),
-        *("trial_started", "trial_ended", "stopping"),
+        *("trial_started", "trial_ended", "noted", "stopping"),
     ]
     assert {event["attempt"] for event in found} == {"first"}
     assert all(datetime.fromisoformat(event["time"]).utcoffset() is not None for event in found)
-    ready, started, progress, lost, _, end, _ = found
+    ready, started, progress, lost, _, end, noted, _ = found
     assert ready["workers"] == 2
     identity = {"trial": "c0ffee-3", "arm": "tiny", "seed": 3}
     assert all(event.items() >= identity.items() for event in (started, progress, lost, end))
     assert started["knobs"] == {"training.learning_rate": 0.0123456}
     assert progress.items() >= {**report(4), "status": "running"}.items()
     assert lost["said"] == "killed"
+    assert noted["message"] == "a checkpoint was damaged"
     assert end.items() >= {"status": "done", "reason": None, "step": 4, "seconds": 7.0}.items()
     assert end["figures"] == {"nll": 5.0, "mi": 4.0, "nll_se": None}
 

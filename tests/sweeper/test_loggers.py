@@ -53,6 +53,9 @@ class Display:
     def lost(self, task: Task, said: str) -> None:
         self.calls.append("lost")
 
+    def noted(self, message: str) -> None:
+        self.calls.append("noted")
+
     def finished(self, task: Task, rows: Any) -> None:
         self.calls.append("finished")
 
@@ -169,10 +172,11 @@ def test_the_log_of_the_run_hears_what_the_display_hears(task: Task) -> None:
     everybody = Everybody(display, [], log)
     follow(everybody, task, [])
     everybody.lost(task, "killed")
+    everybody.noted("a checkpoint was damaged")
     everybody.stopping()
 
     assert display.calls == log.calls
-    assert display.calls[-3:] == ["finished", "lost", "stopping"]
+    assert display.calls[-4:] == ["finished", "lost", "noted", "stopping"]
 
 
 def test_what_goes_wrong_with_the_sweep_is_not_hidden(task: Task, tmp_path: Path) -> None:
