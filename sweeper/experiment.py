@@ -16,6 +16,7 @@ from search_spaces.spaces import SPACES, Space
 from sweeper.arms import Arm, Written, common, resolve_arms
 from sweeper.errors import SweeperError
 from sweeper.fields import Fault, faults
+from sweeper.halving import obstacle
 from sweeper.layers import compose, find, merge, prune, settings, shipped
 from sweeper.located import Node, Place, Problems, describe, nearest, unknown
 from sweeper.sections import Checkpoints, File, Frontier, Resources, Search
@@ -204,6 +205,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         place = (Node(entries, document.place).at("search", "trials") or document).place
         message = f"{', '.join(idle)} would train one configuration that often; sweep something"
         problems.add(place, "search.trials", f"{message}, or set 1")
+    _check_rungs(search, resolved, Node(entries, document.place), problems)
     trial, arms = _with_defaults(trial, arms, resolved)
     content: dict[str, Any] = {
         "name": file.name,
@@ -211,7 +213,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         "scale": file.scale,
         "trial": trial.plain(),
         "arms": {name: arm.plain() for name, arm in arms.items()},
-        "search": {"space": space.plain(), **search.model_dump(mode="json")},
+        "search": {"space": space.plain(), **search.model_dump(mode="json", exclude_none=True)},
         "frontier": file.frontier.model_dump(mode="json"),
         "resources": file.resources.model_dump(mode="json"),
         "checkpoints": file.checkpoints.model_dump(mode="json"),
@@ -230,6 +232,23 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         document={key: value for key, value in content.items() if value not in (None, "")},
         provenance={".".join(path): node.place for path, node in located.leaves()},
     )
+
+
+def _check_rungs(
+    search: Search, arms: Mapping[str, Arm], document: Node, problems: Problems
+) -> None:
+    """Note where a scheduler would look for evaluations that trials do not have."""
+    if search.scheduler is None:
+        return
+    path = ("search", "scheduler")
+    for name, arm in arms.items():
+        for values in arm.space.corners():
+            if why := obstacle(search.scheduler, arm.config(values)):
+                problems.add((document.at(*path) or document).place, ".".join(path), why)
+                break
+        if "evaluation.every" in arm.space:
+            message = f"needs the same evaluation.every in all trials; arm {name!r} sweeps it"
+            problems.add((document.at(*path) or document).place, ".".join(path), message)
 
 
 def _with_defaults(

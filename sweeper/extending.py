@@ -45,11 +45,7 @@ def _other_samplers(before: Experiment, after: Experiment) -> list[str]:
     lines = []
     for name, arm in after.arms.items():
         was, now = (
-            resolve_sampler(
-                experiment.search.sampler.name,
-                experiment.search.trials,
-                conditional=arm.space.is_conditional,
-            )
+            resolve_sampler(experiment.search, conditional=arm.space.is_conditional)
             for experiment in (before, after)
         )
         if was != now:

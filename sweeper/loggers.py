@@ -51,7 +51,7 @@ class Logger(ABC):
 
     @abstractmethod
     def _close(self, log: Any, status: str) -> None:
-        """End the log of a trial that is done, diverged, failed or interrupted."""
+        """End the log of a trial that is done, pruned, diverged, failed or interrupted."""
 
     def started(self, task: Task) -> None:
         """Begin the log of a trial."""
@@ -129,7 +129,12 @@ class Mlflow(Logger):
         self.client.set_terminated(log, _MLFLOW_STATUS.get(status, "FINISHED"))
 
 
-_MLFLOW_STATUS = {"diverged": "FAILED", "failed": "FAILED", "interrupted": "KILLED"}
+_MLFLOW_STATUS = {
+    "diverged": "FAILED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+    "pruned": "KILLED",
+}
 
 
 class Wandb(Logger):
@@ -160,7 +165,7 @@ class Wandb(Logger):
 
     def _close(self, log: Any, status: str) -> None:
         log.summary["status"] = status
-        log.finish(exit_code=0 if status in ("done", "interrupted") else 1)
+        log.finish(exit_code=0 if status not in ("diverged", "failed") else 1)
 
 
 LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "mlflow": Mlflow, "wandb": Wandb}

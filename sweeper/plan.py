@@ -21,7 +21,7 @@ def describe(experiment: Experiment, storage: Path | None) -> str:
     total = len(experiment.arms) * search.trials * search.seeds
     directory = RunDirectory(runs_root(storage) / experiment.name)
     samplers = {
-        resolve_sampler(search.sampler.name, search.trials, conditional=arm.space.is_conditional)
+        resolve_sampler(search, conditional=arm.space.is_conditional)
         for arm in experiment.arms.values()
     }
     lines = [

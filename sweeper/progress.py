@@ -16,7 +16,8 @@ from rich.text import Text
 
 from analysis.axes import AXES, MODEL
 from analysis.frontier import is_on_frontier
-from sweeper.search import Task, outcome
+from sweeper.outcomes import outcome
+from sweeper.search import Task
 
 _STOPPING = "stopping: running trials save their state (Ctrl-C again to stop at once)"
 SHOWN_POINTS = 8  # of each arm's frontier
@@ -162,7 +163,7 @@ class LiveProgress(Progress):
     def _summary(self) -> RenderableType:
         endings = ", ".join(
             f"{self.statuses[status]} {status}"
-            for status in ("done", "diverged", "failed")
+            for status in ("done", "pruned", "diverged", "failed")
             if status == "done" or self.statuses[status]
         )
         text = Text(

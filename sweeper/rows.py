@@ -19,7 +19,8 @@ def trial_rows(
 ) -> list[dict[str, Any]]:
     """Make the rows of an ended trial from its last report: one an evaluation, the last final.
 
-    A trial that diverged or failed has a final row without figures, at the step where it ended.
+    A trial that was pruned, diverged or failed has a final row without figures, at the step where
+    it ended. What a pruned one measured there is a row as well: others are judged by it.
     """
     shared = {
         "experiment": experiment.name,
@@ -49,7 +50,9 @@ def trial_rows(
     cost = (report.get("cost") or [{}])[0]
     end = {**shared, **cost, "step": report.get("step", 0), "final": True}
     end |= {"status": report["status"], "reason": reason and mask(str(reason))}
-    return [row for row in evaluations if row["step"] != end["step"]] + [end]
+    if report["status"] != "pruned":
+        evaluations = [row for row in evaluations if row["step"] != end["step"]]
+    return [*evaluations, end]
 
 
 @cache

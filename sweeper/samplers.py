@@ -5,27 +5,31 @@ import warnings
 import optuna
 from optuna.samplers import BaseSampler
 
+from sweeper.sections import Search
+
 GP_TRIALS = 100  # beyond, asking a Gaussian process costs seconds and TPE is as good
 
 
-def resolve_sampler(name: str, n_trials: int, *, conditional: bool = False) -> str:
+def resolve_sampler(search: Search, *, conditional: bool = False) -> str:
     """Say what `auto` stands for: the Gaussian process up to 100 trials an arm, TPE beyond.
 
-    The Gaussian process samples conditional parameters blindly, so there it is TPE at once.
+    The Gaussian process samples conditional parameters blindly, and knows nothing of pruned
+    trials, near which it would go on to look; so there it is TPE at once.
     """
-    if name == "auto":
-        return "gp" if n_trials <= GP_TRIALS and not conditional else "tpe"
-    return name
+    if search.sampler.name != "auto":
+        return search.sampler.name
+    suited = not conditional and search.scheduler is None
+    return "gp" if suited and search.trials <= GP_TRIALS else "tpe"
 
 
-def create_sampler(name: str, seed: int, n_trials: int, n_known: int) -> BaseSampler:
-    """Build the sampler that an experiment names, for `n_trials` of which `n_known` exist."""
+def create_sampler(name: str, seed: int, n_known: int) -> BaseSampler:
+    """Build a sampler, for a study of which `n_known` trials exist."""
     # A sampler that starts again must not propose what it proposed the first time.
     fresh = (seed + 1_000_003 * n_known) % 2**32
     samplers = optuna.samplers
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        match resolve_sampler(name, n_trials):
+        match name:
             case "gp":
                 return samplers.GPSampler(seed=fresh)
             case "tpe":

@@ -5,7 +5,6 @@ all its seeds are in the result store, so that after any interruption the store 
 it holds is told, what it lacks is trained.
 """
 
-import math
 import statistics
 from collections import deque
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -13,19 +12,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
-import pandas as pd
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from analysis.frontier import is_on_frontier
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
+from sweeper.halving import Ladder
 from sweeper.journal import IDENTITY, adopted, open_journal
+from sweeper.outcomes import Values, outcome
 from sweeper.results import ResultStore
 from sweeper.samplers import create_sampler, resolve_sampler
 from trainables.trial import TrialConfig, config_hash, trial_id
 
 REFUSALS = 100  # proposals in a row that are no valid trial, after which the space is to blame
+PRUNED = "pruned"  # the status of a trial that the scheduler stopped
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -43,13 +44,6 @@ class Task(NamedTuple):
     trial_id: str
     confirms: str | None = None  # another trial, of the same configuration
     model: Path | None = None  # trained already, to be evaluated only
-
-
-class Values(NamedTuple):
-    """What a study is told of a configuration; `mi` is what the experiment maximises."""
-
-    nll: float
-    mi: float
 
 
 class ArmStudy:
@@ -109,12 +103,9 @@ class ArmStudy:
         search = self.experiment.search
         self.study.sampler = create_sampler(
             resolve_sampler(
-                search.sampler.name,
-                search.trials,
-                conditional=self.experiment.arms[self.arm].space.is_conditional,
+                search, conditional=self.experiment.arms[self.arm].space.is_conditional
             ),
             search.sampler.seed,
-            search.trials,
             len(known),
         )
 
@@ -143,10 +134,14 @@ class ArmStudy:
             f"{refusal}; narrow search.space"
         )
 
-    def tell(self, number: int, outcomes: Sequence[Values | None]) -> None:
-        """Tell the study the mean over seeds, or that some seed diverged or failed."""
+    def tell(
+        self, number: int, outcomes: Sequence[Values | None], *, pruned: bool = False
+    ) -> None:
+        """Tell the study the mean over seeds, or that some seed was pruned, diverged or failed."""
         complete = [outcome for outcome in outcomes if outcome is not None]
-        if len(complete) == len(outcomes):
+        if pruned:
+            self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+        elif len(complete) == len(outcomes):
             values = [statistics.fmean(axis) for axis in zip(*complete, strict=True)]
             self.study.tell(number, values, skip_if_finished=True)
         else:
@@ -178,6 +173,9 @@ class Sweep:
     at any point: rows, then the study. Where a configuration is proposed twice, it is trained once
     and told twice. The caller holds the run's lock.
 
+    `judge` stops trials where the experiment has a scheduler. What it knows of earlier attempts it
+    has from the stored rows, those of evaluations before the end included.
+
     A damaged journal is made anew from the stored rows, and `notices` says so. Raises `OSError`
     where the journal cannot be used.
     """
@@ -193,17 +191,19 @@ class Sweep:
         self.notices: list[str] = []  # what was damaged, and what became of it
         storage = open_journal(journal, self.notices)
         self.axis = experiment.frontier.maximize
-        figures = dict.fromkeys(["nll", "mi", "nll_exact", "mi_exact", self.axis])
+        figures = list(dict.fromkeys(["nll", "mi", "nll_exact", "mi_exact", self.axis]))
         columns = ["trial_id", "arm", "config_hash", "status", *figures]
         stored = store.read(columns, final_only=True)
         ended: list[dict[str, Any]] = stored.to_dict("records")  # type: ignore[assignment]
         self.outcomes = {row["trial_id"]: outcome(row, self.axis) for row in ended}
+        self.pruned = {row["trial_id"] for row in ended if row["status"] == PRUNED}
         self.arms = {row["trial_id"]: row["arm"] for row in ended}
         self.studies = {
             arm: ArmStudy(experiment, arm, storage, data_sha256[arm], self.outcomes)
             for arm in experiment.arms
         }
         self._adopt_missing(ended)
+        self.ladders = self._ladders(figures)
         self.queue: deque[Task] = deque()
         self.given: set[str] = set()  # the trials that are or were in the queue
         for study in self.studies.values():
@@ -241,6 +241,22 @@ class Sweep:
         """Take back a trial that was not finished; `next` gives it again."""
         self.queue.appendleft(task)
 
+    def judge(self, task: Task, report: Mapping[str, Any]) -> str | None:
+        """Say why a running trial is to stop here, none where it goes on.
+
+        A report brings the evaluations that are new since the one before. A trial is judged by
+        the report that brings the evaluation of a rung, once, and not when it is back at work
+        beyond that.
+        """
+        ladder = self.ladders.get(task.arm)
+        if ladder is None:
+            return None
+        for evaluation in report["evaluations"]:
+            ladder.place(task.trial_id, evaluation)
+        if all(evaluation["step"] != report["step"] for evaluation in report["evaluations"]):
+            return None
+        return ladder.verdict(task.trial_id, report["step"])
+
     def finish(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record the rows of a finished trial; its study hears of it after its last seed.
 
@@ -249,6 +265,8 @@ class Sweep:
         self.store.append(rows)
         self.outcomes[task.trial_id] = outcome(rows[-1], self.axis)
         self.arms[task.trial_id] = task.arm
+        if rows[-1]["status"] == PRUNED:
+            self.pruned.add(task.trial_id)
         for study in self.studies.values():
             for number in list(study.open):
                 self._tell(study, number)
@@ -289,31 +307,25 @@ class Sweep:
     def _tell(self, study: ArmStudy, number: int) -> None:
         trials = [task.trial_id for task in study.open[number]]
         if all(trial in self.outcomes for trial in trials):
-            study.tell(number, [self.outcomes[trial] for trial in trials])
+            pruned = not self.pruned.isdisjoint(trials)
+            study.tell(number, [self.outcomes[trial] for trial in trials], pruned=pruned)
+
+    def _ladders(self, figures: Sequence[str]) -> dict[str, Ladder]:
+        """Make the ladder of every arm from what is stored; none without a scheduler."""
+        scheduler = self.experiment.search.scheduler
+        if scheduler is None:
+            return {}
+        ladders = {arm: Ladder(scheduler, self.axis) for arm in self.experiment.arms}
+        errors = ["nll_se", f"{self.axis}_se"]
+        stored = self.store.read(["trial_id", "arm", "step", *figures, *errors])
+        for record in stored.to_dict("records"):
+            row = {str(column): value for column, value in record.items()}
+            if row["arm"] in ladders:
+                ladders[row["arm"]].place(row["trial_id"], row)
+        return ladders
 
 
 def _as_stored(task: Task, config_hash: str, stored: Container[str]) -> Task:
     """Give a task the identity it had, if it was stored under that."""
     was = trial_id(config_hash, task.seed)
     return task._replace(config_hash=config_hash, trial_id=was) if was in stored else task
-
-
-def outcome(row: "Mapping[str, Any] | pd.Series[Any]", axis: str = "mi") -> Values | None:
-    """Read off a final row what a study is told: exact values where they exist.
-
-    On any `axis` but that of the model's MI both are estimates, as in its figures; a trial whose
-    row does not have it has no values.
-    """
-    if row["status"] != "done":
-        return None
-    if axis != "mi":
-        return None if _is_missing(row.get(axis)) else Values(row["nll"], row[axis])
-    nll, mi = (
-        row[estimated] if _is_missing(row.get(exact)) else row[exact]
-        for estimated, exact in (("nll", "nll_exact"), ("mi", "mi_exact"))
-    )
-    return Values(nll, mi)
-
-
-def _is_missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)

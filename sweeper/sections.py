@@ -33,13 +33,30 @@ class Sampler(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class ParetoHalving(Config):
+    """Stops trials early that comparable ones dominate; see `sweeper.halving`.
+
+    Trials are looked at on rungs, `first` steps and every power of `reduction` times that. Of
+    those whose MI lies within `mi_window` nats an observation, about one in `reduction` goes on.
+    """
+
+    name: Literal["pareto_halving"] = "pareto_halving"
+    first: Count
+    reduction: Annotated[int, Field(ge=2)] = 3
+    mi_window: PositiveFloat = 0.5
+
+
 class Search(Config):
-    """How much is searched: `trials` configurations an arm, each with `seeds` replicates."""
+    """How much is searched: `trials` configurations an arm, each with `seeds` replicates.
+
+    Without a `scheduler` every trial is trained to its end.
+    """
 
     sampler: Sampler = Sampler()
     trials: Count
     seeds: Count = 1
     allowed_failures: NonNegativeInt = 0
+    scheduler: ParetoHalving | None = None
 
 
 class Frontier(Config):

@@ -20,6 +20,9 @@ class Work(Protocol):
     def next(self) -> Task | None:
         """Give a trial to train, or none when all have been given."""
 
+    def judge(self, task: Task, report: Mapping[str, Any]) -> str | None:
+        """Say why a running trial is to be stopped, none where it goes on."""
+
     def give_back(self, task: Task) -> None:
         """Take back a trial that was not finished."""
 

@@ -52,6 +52,9 @@ class LatentVariableTrial(tune.Trainable):
     `reason`, so that none of them is lost. A trial whose data cannot be read, or whose state
     cannot be kept, has not ended: it is "blocked", which is no fault of its own. `notes` tell once
     what a person should know of.
+
+    A result of a trial that goes on has the evaluations that are new since the one before; that
+    of its end has all of them.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -60,6 +63,7 @@ class LatentVariableTrial(tune.Trainable):
         self.checkpoints = Checkpoints(self.assignment.checkpoints)
         self.training: TrainingRun | None = None
         self.saved_at, self.saved_step = time.monotonic(), 0
+        self.n_reported = 0  # evaluations; of a restored run, all are new to the driver
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take another assignment in the same process."""
@@ -82,6 +86,8 @@ class LatentVariableTrial(tune.Trainable):
             reason, full = failures.describe(error)
         ended = status != "running"
         run = self.training
+        evaluations = run.evaluations if run else []
+        new, self.n_reported = evaluations[self.n_reported :], len(evaluations)
         return {
             "done": ended,
             "status": status,
@@ -90,7 +96,7 @@ class LatentVariableTrial(tune.Trainable):
             "notes": self._notes(),
             "step": run.step if run else 0,
             "n_steps": run.n_steps if run else None,
-            "evaluations": run.evaluations if run and ended else [],
+            "evaluations": evaluations if ended else new,
             "train_loss": run.train_loss if run else None,
             "cost": [run.cost()] if run else [],
             "host": socket.gethostname(),

@@ -23,6 +23,7 @@ from ray.tune.stopper import Stopper
 
 from sweeper.driving.failures import Deaths
 from sweeper.driving.interruption import Interruption, signals
+from sweeper.driving.scheduler import Pruning
 from sweeper.driving.searcher import TaskSearcher
 from sweeper.driving.session import session
 from sweeper.experiment import Experiment
@@ -110,6 +111,7 @@ def _tuner(
             search_alg=searcher,
             num_samples=-1,
             max_concurrent_trials=n_workers,
+            scheduler=Pruning(searcher),
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,
             trial_dirname_creator=lambda trial: trial.trial_id,

@@ -14,7 +14,7 @@ from sweeper.errors import SweeperError
 from sweeper.failures import write_log
 from sweeper.rows import trial_rows
 from sweeper.runs import RunDirectory
-from sweeper.search import Task
+from sweeper.search import PRUNED, Task
 from sweeper.work import Listener, Work
 from trainables.checkpoint import Checkpoints
 from trainables.data.files import data_root
@@ -41,6 +41,8 @@ class TaskSearcher(Searcher):
         self.running: dict[str, Task] = {}
         self.last_report: dict[str, Mapping[str, Any]] = {}
         self.deaths = deaths or Deaths()
+        self.evaluations: dict[str, dict[int, Any]] = {}  # of what is running, by step
+        self.pruned: dict[str, str] = {}  # what is to stop, and why
         # Tune's own retries forget a trial whose worker died before it began.
         self.n_deaths: Counter[str] = Counter()
 
@@ -65,6 +67,15 @@ class TaskSearcher(Searcher):
             return self._assignment(task)._asdict()
         return None
 
+    def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Take in what a running trial has measured and say whether it is to stop here."""
+        seen = self.evaluations.setdefault(trial_id, {})
+        seen |= {evaluation["step"]: evaluation for evaluation in result["evaluations"]}
+        reason = self.work.judge(self.running[trial_id], result)
+        if reason is not None:
+            self.pruned[trial_id] = reason
+        return reason is not None
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take in how far a trial has come."""
         self.last_report[trial_id] = result
@@ -78,12 +89,17 @@ class TaskSearcher(Searcher):
         task = self.running.pop(trial_id)
         last_report = self.last_report.pop(trial_id, {})
         report = result or last_report
+        evaluations = list(self.evaluations.pop(trial_id, {}).values())
+        reason = self.pruned.pop(trial_id, None)
         if error:
             reason = self._lost(task, self.deaths.said(trial_id))
             if self.n_deaths[task.trial_id] <= self._max_failures:
                 self.work.give_back(task)
                 return
-            report = {**report, "status": "failed", "reason": reason, "evaluations": []}
+            ending = {"status": "failed", "reason": reason}
+            report = {**report, **ending, "evaluations": evaluations}
+        elif reason is not None:
+            report = {**report, "status": PRUNED, "reason": reason, "evaluations": evaluations}
         self._pass_on(result or {})
         if report.get("status", "running") == "running":
             return  # stopped before its end; it stays open in the journal

@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
+from sweeper.outcomes import Values, outcome
 from sweeper.samplers import GP_TRIALS, create_sampler, resolve_sampler
-from sweeper.search import Values, outcome
+from sweeper.sections import ParetoHalving, Sampler, Search
 from tests.sweeper.sweeps import TWO_ARMS, Run, ids, rest, states
 
 MakeExperiment = Callable[..., Experiment]
@@ -258,12 +259,21 @@ def test_the_largest_seed_of_a_file_still_serves_a_sampler_that_starts_again(
 
 
 def test_auto_is_a_gaussian_process_for_few_trials_and_tpe_for_many() -> None:
-    assert resolve_sampler("auto", GP_TRIALS) == "gp"
-    assert resolve_sampler("auto", GP_TRIALS + 1) == "tpe"
-    assert resolve_sampler("auto", GP_TRIALS, conditional=True) == "tpe"
-    assert resolve_sampler("nsga2", GP_TRIALS) == "nsga2"
+    few = Search(trials=GP_TRIALS)
+    assert resolve_sampler(few) == "gp"
+    assert resolve_sampler(Search(trials=GP_TRIALS + 1)) == "tpe"
+    assert resolve_sampler(few, conditional=True) == "tpe"
+    assert resolve_sampler(Search(trials=1, sampler=Sampler(name="nsga2"))) == "nsga2"
     with pytest.raises(ValueError, match="unknown sampler 'annealing'"):
-        create_sampler("annealing", 0, 10, 0)
+        create_sampler("annealing", 0, 0)
+
+
+def test_auto_is_tpe_where_trials_are_pruned_which_a_gaussian_process_does_not_learn() -> None:
+    halving = ParetoHalving(first=1)
+
+    assert resolve_sampler(Search(trials=5, scheduler=halving)) == "tpe"
+    chosen = Search(trials=5, scheduler=halving, sampler=Sampler(name="gp"))
+    assert resolve_sampler(chosen) == "gp"
 
 
 MIDDLE = {  # an early Sobol point is the middle, an order of 1
