@@ -267,6 +267,9 @@ class Sweep:
         self.arms[task.trial_id] = task.arm
         if rows[-1]["status"] == PRUNED:
             self.pruned.add(task.trial_id)
+        if ladder := self.ladders.get(task.arm):
+            for row in rows:  # a sweep that resumes will know them all
+                ladder.place(task.trial_id, row)
         for study in self.studies.values():
             for number in list(study.open):
                 self._tell(study, number)

@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
-from sweeper.outcomes import Values, outcome
 from sweeper.samplers import GP_TRIALS, create_sampler, resolve_sampler
 from sweeper.sections import ParetoHalving, Sampler, Search
 from tests.sweeper.sweeps import TWO_ARMS, Run, ids, rest, states
@@ -97,45 +95,6 @@ def test_a_configuration_with_a_trial_that_did_not_end_well_has_failed(
 
     assert states(sweep) == [TrialState.FAIL, TrialState.COMPLETE]
     assert sweep.n_remaining == 0
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"status": "done", "nll": 2.0, "mi": 1.0}, Values(2.0, 1.0)),
-        ({"status": "done", "nll": 2.0, "mi": 1.0, "nll_exact": None}, Values(2.0, 1.0)),
-        (
-            {"status": "done", "nll": 2.0, "mi": 1.0, "nll_exact": 1.5, "mi_exact": 0.0},
-            Values(1.5, 0.0),
-        ),
-        (
-            {"status": "done", "nll": 2.0, "mi": 1.0, "nll_exact": float("nan")},
-            Values(2.0, 1.0),
-        ),
-        ({"status": "diverged", "nll": None, "mi": None}, None),
-        ({"status": "failed"}, None),
-    ],
-)
-def test_a_study_is_told_exact_values_where_there_are_any(
-    row: dict[str, Any], expected: Values | None
-) -> None:
-    assert outcome(row) == expected
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"nll": 2.0, "mi_q": 3.0}, Values(2.0, 3.0)),
-        ({"nll": 2.0, "nll_exact": 1.9, "mi_exact": 0.9, "mi_q": 3.0}, Values(2.0, 3.0)),
-        ({"nll": 2.0}, None),
-        ({"nll": 2.0, "mi_q": float("nan")}, None),
-        ({"nll": 2.0, "mi_q": 3.0, "status": "diverged"}, None),
-    ],
-)
-def test_of_the_encoders_information_both_values_are_estimates(
-    row: dict[str, Any], expected: Values | None
-) -> None:
-    assert outcome({"status": "done", "mi": 1.0, **row}, "mi_q") == expected
 
 
 def test_a_study_is_told_what_the_experiment_maximises(

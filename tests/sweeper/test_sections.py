@@ -63,4 +63,5 @@ def test_defaults_are_one_core_and_no_failures() -> None:
         "trials": 3,
         "seeds": 1,
         "allowed_failures": 0,
+        "scheduler": None,
     }

@@ -88,13 +88,26 @@ def test_a_trial_reports_until_it_is_done_and_then_everything_it_measured(assign
     *earlier, last = reports(begun(assign()))
 
     assert {report["status"] for report in earlier} == {"running"}
-    assert all(report["evaluations"] == [] for report in earlier)
+    told = [evaluation for report in earlier for evaluation in report["evaluations"]]
+    assert [*metrics(told), metrics(last["evaluations"])[-1]] == uninterrupted()
     assert (last["status"], last["reason"], last["step"]) == ("done", None, 6)
     assert last["traceback"] is None
     assert metrics(last["evaluations"]) == uninterrupted()
     assert last["cost"][0]["train_seconds"] > 0
     assert last["device"] == "cpu"
     assert last["host"]
+
+
+def test_a_trial_that_is_continued_tells_again_what_it_measured_before(assign: Assign) -> None:
+    stopped = begun(assign())
+    while stopped.training is None or stopped.training.step < 4:
+        stopped.step()
+    stopped.cleanup()
+    first, *_ = reports(begun(assign()))
+
+    before = metrics(stopped.training.evaluations)
+    assert before
+    assert metrics(first["evaluations"])[: len(before)] == before
 
 
 def test_a_process_takes_one_trial_after_another(assign: Assign) -> None:
