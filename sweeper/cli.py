@@ -14,6 +14,7 @@ import typer
 from sweeper import cli_figures, cli_runs
 from sweeper.errors import SweeperError
 from sweeper.options import (
+    Address,
     AllowPartial,
     ExperimentName,
     Log,
@@ -90,6 +91,7 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="Configurations per arm.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
     workers: Workers = None,
+    address: Address = None,
     log: Log = None,
     storage: Storage = None,
     dry_run: Annotated[
@@ -112,18 +114,25 @@ def run(
         return
     from sweeper import sweeping
 
-    sys.exit(sweeping.run(resolved, storage=storage, workers=workers, log=log or []))
+    sys.exit(
+        sweeping.run(resolved, storage=storage, workers=workers, log=log or [], address=address)
+    )
 
 
 @app.command()
 def resume(
-    run: RunName, workers: Workers = None, log: Log = None, storage: Storage = None
+    run: RunName,
+    workers: Workers = None,
+    address: Address = None,
+    log: Log = None,
+    storage: Storage = None,
 ) -> None:
     """Continue a run after an interruption; finished trials are never run again."""
     from sweeper import sweeping
     from sweeper.runs import find_run
 
-    sys.exit(sweeping.resume(find_run(run, storage), workers=workers, log=log or []))
+    found = find_run(run, storage)
+    sys.exit(sweeping.resume(found, workers=workers, log=log or [], address=address))
 
 
 @app.command()
@@ -188,6 +197,7 @@ def confirm(
     samples: Annotated[int, typer.Option(min=2, help="K of the fresh evaluations.")] = 1000,
     seeds: Annotated[int, typer.Option(min=0, help="New trainings of each configuration.")] = 2,
     workers: Workers = None,
+    address: Address = None,
     storage: Storage = None,
 ) -> None:
     """Measure the frontier again: its models with new samples, its configurations with new seeds.
@@ -199,7 +209,9 @@ def confirm(
     from sweeper.runs import find_run
 
     found = find_run(run, storage)
-    sys.exit(confirming.confirm(found, samples=samples, seeds=seeds, workers=workers))
+    sys.exit(
+        confirming.confirm(found, samples=samples, seeds=seeds, workers=workers, address=address)
+    )
 
 
 for command in (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper.options import AllowPartial, Log, RunName, Storage, Workers, naming_damage
+from sweeper.options import Address, AllowPartial, Log, RunName, Storage, Workers, naming_damage
 
 
 def rerun(
@@ -31,6 +31,7 @@ def extend(
     run: RunName,
     trials: Annotated[int, typer.Option(min=1, help="Configurations more for every arm.")],
     workers: Workers = None,
+    address: Address = None,
     log: Log = None,
     storage: Storage = None,
 ) -> None:
@@ -41,7 +42,8 @@ def extend(
     from sweeper import extending
     from sweeper.runs import find_run
 
-    sys.exit(extending.extend(find_run(run, storage), trials, workers=workers, log=log or []))
+    found = find_run(run, storage)
+    sys.exit(extending.extend(found, trials, workers=workers, log=log or [], address=address))
 
 
 def merge(

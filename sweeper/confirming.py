@@ -26,7 +26,7 @@ from sweeper.attempt import attempt
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
 from sweeper.driving.interruption import interruptible
-from sweeper.driving.session import fitting_trials
+from sweeper.driving.session import check
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.heartbeat import CONFIRM
@@ -76,7 +76,14 @@ class Confirmations:
         return {task.confirms for task in self.tasks if task.confirms}
 
 
-def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int | None) -> int:
+def confirm(
+    directory: RunDirectory,
+    *,
+    samples: int,
+    seeds: int,
+    workers: int | None,
+    address: str | None = None,
+) -> int:
     """Measure the frontier of a run again; returns the exit code.
 
     `samples` is K of the fresh evaluations, `seeds` the number of new trainings of each
@@ -87,7 +94,7 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
     """
     experiment = experiments.load(directory.experiment_file)
     checksums = data_checksums(experiment)
-    fitting_trials(experiment)
+    check(experiment, address)
     with interruptible(), directory.driven():
         chosen, rows = _chosen(directory, experiment.frontier.maximize)
         tasks = _tasks(experiment, chosen, rows, checksums, directory, samples, seeds)
@@ -105,7 +112,7 @@ def confirm(directory: RunDirectory, *, samples: int, seeds: int, workers: int |
         display = progress(len(tasks), ours, experiment.frontier.maximize)
         try:
             with attempt(directory, display, command=CONFIRM) as listener:
-                finished = drive(work, directory, listener, workers)
+                finished = drive(work, directory, listener, workers, address)
         except KeyboardInterrupt:
             finished = False
         if not finished:

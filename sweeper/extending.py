@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sweeper import experiment as experiments
 from sweeper.corpora import data_checksums
 from sweeper.driving.interruption import interruptible
-from sweeper.driving.session import fitting_trials
+from sweeper.driving.session import check
 from sweeper.experiment import Experiment
 from sweeper.loggers import create
 from sweeper.runs import RunDirectory
@@ -14,7 +14,12 @@ from sweeper.sweeping import proceed
 
 
 def extend(
-    directory: RunDirectory, n_more: int, *, workers: int | None, log: Sequence[str] = ()
+    directory: RunDirectory,
+    n_more: int,
+    *,
+    workers: int | None,
+    log: Sequence[str] = (),
+    address: str | None = None,
 ) -> int:
     """Give every arm `n_more` configurations and train what the run then lacks.
 
@@ -27,7 +32,7 @@ def extend(
         before = experiments.load(directory.experiment_file)
         n_trials = before.search.trials + n_more
         extended = experiments.load(directory.experiment_file, trials=n_trials)
-        fitting_trials(extended)
+        check(extended, address)
         checksums = data_checksums(extended)
         loggers = create(log, directory.logs, extended.name)
         directory.extend(extended.to_yaml())
@@ -37,7 +42,7 @@ def extend(
         )
         for line in _other_samplers(before, extended):
             print(line)
-        return proceed(extended, directory, checksums, workers, loggers)
+        return proceed(extended, directory, checksums, workers, loggers, address)
 
 
 def _other_samplers(before: Experiment, after: Experiment) -> list[str]:

@@ -26,6 +26,13 @@ Storage = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Trials at a time.  [default: as many as fit]")
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT",
+        help="Train on the Ray cluster that runs there.  [default: this machine alone]",
+    ),
+]
 Log = Annotated[
     list[str] | None,
     typer.Option(metavar="LOGGER", help="Log to tensorboard, mlflow or wandb too; repeatable."),

@@ -31,7 +31,7 @@ def describe(experiment: Experiment, storage: Path | None) -> str:
         f" x {search.seeds} seeds",
         f"sampler     {', '.join(sorted(samplers))}"
         f" (seed {search.sampler.seed}), one study per arm",
-        f"resources   {experiment.resources.cpu:g} CPU, {experiment.resources.gpu:g} GPU a trial",
+        f"resources   {experiment.resources} a trial",
         f"directory   {directory.path} ({_state(experiment, directory)})",
     ]
     trials = experiment.example_trials()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
+from uuid import uuid4
 
 import yaml
 
@@ -225,6 +226,23 @@ class RunDirectory:
                 file.write(f"process {os.getpid()} on {os.uname().nodename}")
                 file.flush()
             yield
+
+    @contextmanager
+    def marked(self) -> Iterator[Path]:
+        """Give a file with a text that is nowhere else, to be looked for from other machines.
+
+        Raises `SweeperError` where it cannot be written.
+        """
+        marker = (self.path / f".seen-{uuid4().hex}").absolute()
+        try:
+            write_atomically(marker, marker.name)
+            yield marker
+        except OSError as error:
+            raise SweeperError(
+                f"cannot write {marker}: {error.strerror}; make the run writable"
+            ) from None
+        finally:
+            marker.unlink(missing_ok=True)
 
     def is_driven(self) -> bool:
         """Say whether a driver is at work on this machine."""

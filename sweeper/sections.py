@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
 )
 
+from sweeper.sizes import parse_size, size
 from trainables.config import Config, Count
 
 
@@ -66,16 +68,49 @@ class Frontier(Config):
     maximize: Literal["mi", "mi_q"] = "mi"
 
 
-class Resources(Config):
-    """What one trial takes of a machine, and how often it is started again where that fails it.
+_RAYS_OWN = {"CPU", "GPU", "memory", "object_store_memory", "bundle"}
 
-    `max_failures` counts workers that were lost (killed, out of memory, or with their node); a
-    trial that ends with an error of its own is not repeated.
+
+def _is_resource(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", name) or name in _RAYS_OWN:
+        raise ValueError(
+            "a custom resource has the name that nodes were started with, other than "
+            f"{', '.join(sorted(_RAYS_OWN))}; got {name!r}"
+        )
+    return name
+
+
+def _is_whole_beyond_one(amount: float) -> float:
+    if amount > 1 and amount != int(amount):
+        raise ValueError(f"is a fraction of one, or a whole number; got {amount:g}")
+    return amount
+
+
+Gpus = Annotated[NonNegativeFloat, AfterValidator(_is_whole_beyond_one)]
+Amount = Annotated[PositiveFloat, AfterValidator(_is_whole_beyond_one)]
+CustomName = Annotated[str, AfterValidator(_is_resource)]
+
+
+class Resources(Config):
+    """What one trial takes of a node, and how often it is started again where that fails it.
+
+    `memory` is in bytes, or a text such as `4GiB`. Ray counts it, a part of a GPU and what is
+    `custom` to place trials, and lets a trial use more than it said. `max_failures` counts workers
+    that were lost (killed, or out of memory) but not those that went with their node; a trial that
+    ends with an error of its own is not repeated.
     """
 
     cpu: PositiveFloat = 1.0
-    gpu: NonNegativeFloat = 0.0
+    gpu: Gpus = 0.0
+    memory: Annotated[NonNegativeInt, BeforeValidator(parse_size)] = 0
+    custom: dict[CustomName, Amount] = Field(default_factory=dict)
     max_failures: NonNegativeInt = 2
+
+    def __str__(self) -> str:
+        """Say what it is, e.g. `1 CPU, 0 GPU, 4 GiB memory, 1 fast_disk`."""
+        parts = [f"{self.cpu:g} CPU", f"{self.gpu:g} GPU"]
+        parts += [f"{size(self.memory)} memory"] * bool(self.memory)
+        return ", ".join([*parts, *(f"{amount:g} {name}" for name, amount in self.custom.items())])
 
 
 class Checkpoints(Config):

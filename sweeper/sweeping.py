@@ -9,7 +9,7 @@ from sweeper.attempt import attempt
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
 from sweeper.driving.interruption import interruptible
-from sweeper.driving.session import fitting_trials
+from sweeper.driving.session import check
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.loggers import Logger, create
@@ -29,35 +29,42 @@ def run(
     storage: Path | None,
     workers: int | None,
     log: Sequence[str] = (),
+    address: str | None = None,
 ) -> int:
     """Run an experiment, or continue it where a run of the same experiment exists.
 
-    `log` names the loggers that are told of it. Returns the exit code. Raises `SweeperError`
-    before anything starts where data, a GPU or a logger is missing, or the run directory holds
-    another experiment.
+    `log` names the loggers that are told of it, `address` a Ray cluster that trains instead of
+    this machine. Returns the exit code. Raises `SweeperError` before anything starts where data, a
+    GPU, the cluster or a logger is missing, or the run directory holds another experiment.
     """
     directory = RunDirectory(runs_root(storage) / experiment.name)
     if directory.exists:
         directory.refuse_merged()
         refuse_another(experiment, directory)
     checksums = data_checksums(experiment)
-    fitting_trials(experiment)
+    check(experiment, address)
     loggers = create(log, directory.logs, experiment.name)
     if not directory.exists:
         directory.create(experiment.to_yaml())
     with interruptible(), directory.driven():
-        return proceed(experiment, directory, checksums, workers, loggers)
+        return proceed(experiment, directory, checksums, workers, loggers, address)
 
 
-def resume(directory: RunDirectory, *, workers: int | None, log: Sequence[str] = ()) -> int:
+def resume(
+    directory: RunDirectory,
+    *,
+    workers: int | None,
+    log: Sequence[str] = (),
+    address: str | None = None,
+) -> int:
     """Continue a run from its own copy of the experiment; returns the exit code."""
     directory.refuse_merged()
     experiment = experiments.load(directory.experiment_file)
-    fitting_trials(experiment)
+    check(experiment, address)
     checksums = data_checksums(experiment)
     loggers = create(log, directory.logs, experiment.name)
     with interruptible(), directory.driven():
-        return proceed(experiment, directory, checksums, workers, loggers)
+        return proceed(experiment, directory, checksums, workers, loggers, address)
 
 
 def proceed(
@@ -66,6 +73,7 @@ def proceed(
     checksums: dict[str, str],
     workers: int | None,
     loggers: Sequence[Logger],
+    address: str | None = None,
 ) -> int:
     """Train what remains of a run whose lock the caller holds, and draw its frontier.
 
@@ -86,7 +94,7 @@ def proceed(
         print(notice)
     try:
         with attempt(directory, display, loggers) as listener:
-            finished = drive(sweep, directory, listener, workers)
+            finished = drive(sweep, directory, listener, workers, address)
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
         return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
     if finished:

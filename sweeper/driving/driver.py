@@ -21,6 +21,7 @@ from ray.tune import (
 from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.stopper import Stopper
 
+from sweeper.driving.capacity import bundle
 from sweeper.driving.failures import Deaths
 from sweeper.driving.interruption import Interruption, signals
 from sweeper.driving.scheduler import Pruning
@@ -33,14 +34,21 @@ from trainables import storage
 from trainables.checkpoint import Checkpoints
 from trainables.trainable import LatentVariableTrial
 
+MAX_CONCURRENT = 10**6  # for Tune; the searcher knows how many trials the place has room for
+
 
 def drive(
-    work: Work, directory: RunDirectory, listener: Listener, workers: int | None = None
+    work: Work,
+    directory: RunDirectory,
+    listener: Listener,
+    workers: int | None = None,
+    address: str | None = None,
 ) -> bool:
     """Train what remains of some work; say whether it was finished (and not interrupted).
 
     The caller holds the run's lock. `workers` bounds the trials at a time; by default they fill
-    the machine. Raises `SweeperError` where results cannot be stored.
+    the machine, or the Ray cluster at `address`. Raises `SweeperError` where results cannot be
+    stored or the cluster is unfit.
     """
     experiment = work.experiment
     if work.n_remaining == 0:
@@ -50,12 +58,12 @@ def drive(
     interruption = Interruption()
     with (
         signals(interruption, listener),
-        session(experiment, workers) as n_workers,
+        session(experiment, directory, workers, address) as capacity,
         signals(interruption, listener),  # again: Ray has put its own for SIGTERM
     ):
-        searcher = TaskSearcher(work, directory, listener, interruption, Deaths())
-        tuner = _tuner(searcher, interruption, experiment, directory, n_workers)
-        with listener.shown(n_workers):
+        searcher = TaskSearcher(work, directory, listener, interruption, capacity, Deaths())
+        tuner = _tuner(searcher, interruption, experiment, directory)
+        with listener.shown(capacity.n_workers):
             try:
                 tuner.fit()
             except Exception:
@@ -101,16 +109,14 @@ def _tuner(
     interruption: Interruption,
     experiment: Experiment,
     directory: RunDirectory,
-    n_workers: int,
 ) -> Tuner:
-    bundle = {"CPU": experiment.resources.cpu, "GPU": experiment.resources.gpu}
     shutil.rmtree(directory.ray, ignore_errors=True)
     return Tuner(
-        with_resources(LatentVariableTrial, PlacementGroupFactory([bundle])),
+        with_resources(LatentVariableTrial, PlacementGroupFactory([bundle(experiment.resources)])),
         tune_config=TuneConfig(
             search_alg=searcher,
             num_samples=-1,
-            max_concurrent_trials=n_workers,
+            max_concurrent_trials=MAX_CONCURRENT,
             scheduler=Pruning(searcher),
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,

@@ -9,6 +9,8 @@ from ray.tune import Callback
 
 NOTHING_SAID = "Ray says nothing of how its worker ended."
 
+_NODE = ("node has died", "node was terminated", "NODE_DIED", "node failure")
+
 # What Ray's text holds, and what it means; the first that fits counts.
 _CAUSES = (
     (
@@ -16,7 +18,7 @@ _CAUSES = (
         "for lack of memory on its node; try fewer --workers or smaller batches",
     ),
     (
-        ("node has died", "node was terminated", "NODE_DIED", "node failure"),
+        _NODE,
         "with its node; look after that machine, then resume the run",
     ),
 )
@@ -55,10 +57,20 @@ class Deaths(Callback):
 
 def likely_cause(said: str) -> str:
     """Say in half a sentence what ended a worker, by what Ray says, and what to do."""
-    known = said
-    for guesses in _GUESSES:
-        known = known.partition(guesses)[0]
+    known = _known(said)
     for signs, cause in _CAUSES:
         if any(sign in known for sign in signs):
             return cause
     return _PERHAPS
+
+
+def took_its_node(said: str) -> bool:
+    """Say whether a worker was lost with its whole node, by what Ray says."""
+    return any(sign in _known(said) for sign in _NODE)
+
+
+def _known(said: str) -> str:
+    """Give what Ray says, less what it guesses."""
+    for guesses in _GUESSES:
+        said = said.partition(guesses)[0]
+    return said

@@ -8,7 +8,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeper.driving.failures import Deaths, likely_cause
+from sweeper.driving.capacity import Capacity
+from sweeper.driving.failures import Deaths, likely_cause, took_its_node
 from sweeper.driving.interruption import Interruption
 from sweeper.errors import SweeperError
 from sweeper.failures import write_log
@@ -19,6 +20,8 @@ from sweeper.work import Listener, Work
 from trainables.checkpoint import Checkpoints
 from trainables.data.files import data_root
 from trainables.trainable import Assignment
+
+NODES = 10  # how often a trial whose node was lost is started again; it may be to blame
 
 
 class TaskSearcher(Searcher):
@@ -33,11 +36,13 @@ class TaskSearcher(Searcher):
         directory: RunDirectory,
         listener: Listener,
         interruption: Interruption,
+        capacity: Capacity,
         deaths: Deaths | None = None,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self.work, self.directory = work, directory
         self.listener, self.interruption = listener, interruption
+        self.capacity = capacity
         self.running: dict[str, Task] = {}
         self.last_report: dict[str, Mapping[str, Any]] = {}
         self.deaths = deaths or Deaths()
@@ -45,6 +50,7 @@ class TaskSearcher(Searcher):
         self.pruned: dict[str, str] = {}  # what is to stop, and why
         # Tune's own retries forget a trial whose worker died before it began.
         self.n_deaths: Counter[str] = Counter()
+        self.n_nodes: Counter[str] = Counter()  # that went from under a trial, no fault of its own
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave everything behind."""
@@ -59,6 +65,8 @@ class TaskSearcher(Searcher):
         if self.interruption.requested:
             return Searcher.FINISHED
         with self._stopping_on_error():
+            if len(self.running) >= self.capacity.trials_at_a_time():
+                return None
             task = self.work.next()
             if task is None:  # but what is at work may come back, should its worker die
                 return None if self.running else Searcher.FINISHED
@@ -93,7 +101,7 @@ class TaskSearcher(Searcher):
         reason = self.pruned.pop(trial_id, None)
         if error:
             reason = self._lost(task, self.deaths.said(trial_id))
-            if self.n_deaths[task.trial_id] <= self._max_failures:
+            if not self._is_lost_for_good(task):
                 self.work.give_back(task)
                 return
             ending = {"status": "failed", "reason": reason}
@@ -123,12 +131,22 @@ class TaskSearcher(Searcher):
 
     def _lost(self, task: Task, said: str) -> str:
         """Count and log a worker that was lost; say why its trial fails, should it fail now."""
-        self.n_deaths[task.trial_id] += 1
-        n, most = self.n_deaths[task.trial_id], self._max_failures + 1
-        headline = f"the worker of {task.arm} {task.trial_id} was lost, time {n} of {most}"
+        with_node = took_its_node(said)
+        deaths, allowed = (
+            (self.n_nodes, NODES) if with_node else (self.n_deaths, self._max_failures)
+        )
+        deaths[task.trial_id] += 1
+        n = deaths[task.trial_id]
+        headline = f"the worker of {task.arm} {task.trial_id} was lost, time {n} of {allowed + 1}"
         write_log(self.directory.failures, task.trial_id, headline, said)
         self.listener.lost(task, said)
         return f"the worker process was lost {n} time{'s' * (n > 1)}, {likely_cause(said)}"
+
+    def _is_lost_for_good(self, task: Task) -> bool:
+        return (
+            self.n_deaths[task.trial_id] > self._max_failures
+            or self.n_nodes[task.trial_id] > NODES
+        )
 
     def _assignment(self, task: Task) -> Assignment:
         resources, policy = self.work.experiment.resources, self.work.experiment.checkpoints

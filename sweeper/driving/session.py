@@ -1,7 +1,8 @@
-"""Ray, started for a sweep and stopped after it."""
+"""Ray, started for a sweep on this machine and stopped after it, or joined where it runs."""
 
 import math
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,44 +10,51 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
-import torch
 
+from sweeper.driving import cluster
+from sweeper.driving.capacity import Capacity, Here, fitting_trials, this_machine
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
+from sweeper.runs import RunDirectory
 
 OBJECT_STORE_BYTES = 100 * 2**20  # trials exchange nothing but small reports
 
 
-def fitting_trials(experiment: Experiment) -> int:
-    """Say how many trials this machine can train at a time.
+def check(experiment: Experiment, address: str | None) -> None:
+    """Raise `SweeperError` where the sweep cannot run: here, or on the cluster at an address.
 
-    Raises `SweeperError` where it has not the GPUs for one.
+    Changes nothing, and takes seconds for a cluster.
     """
-    cpu, gpu = experiment.resources.cpu, experiment.resources.gpu
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    fit = max(1, int((cores or 1) / cpu))
-    if not gpu:
-        return fit
-    gpus = torch.cuda.device_count()
-    if gpus < gpu:
-        raise SweeperError(
-            f"resources.gpu is {gpu:g} but this machine has {gpus} usable GPUs; run where there "
-            "are enough, or start a new run with --set resources.gpu=0"
-        )
-    return min(fit, int(gpus / gpu))
+    if address is None:
+        fitting_trials(experiment)
+    else:
+        cluster.check(address, experiment)
 
 
 @contextmanager
-def session(experiment: Experiment, workers: int | None) -> Iterator[int]:
-    """Start Ray on this machine for as many trials at a time as `workers`, or as fit."""
+def session(
+    experiment: Experiment, directory: RunDirectory, workers: int | None, address: str | None
+) -> Iterator[Capacity]:
+    """Start Ray on this machine, or join the cluster at an address.
+
+    There are as many trials at a time as `workers` says, or as fit. Raises `SweeperError` where
+    that fails, or a node of the cluster sees another run directory or other data.
+    """
+    if address is not None:
+        with cluster.joined(address, experiment, directory, workers) as capacity:
+            yield capacity
+        return
     n_workers = workers or fitting_trials(experiment)
-    cpu, gpus = experiment.resources.cpu, 0
-    if experiment.resources.gpu:
-        gpus = torch.cuda.device_count()
+    machine = this_machine(experiment.resources.cpu)
     with _scratch() as scratch:
         try:
-            _start_ray(math.ceil(n_workers * cpu), gpus, scratch)
-            yield n_workers
+            _start_ray(
+                math.ceil(n_workers * experiment.resources.cpu),
+                int(machine["GPU"]) if experiment.resources.gpu else 0,
+                int(machine["memory"]),
+                scratch,
+            )
+            yield Here(n_workers)
         finally:
             ray.shutdown()
 
@@ -65,7 +73,11 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _start_ray(cpus: int, gpus: int, scratch: Path) -> None:
+def _start_ray(cpus: int, gpus: int, memory: int, scratch: Path) -> None:
+    # Ray's ports take commands from all interfaces: its token is what keeps strangers out. Left
+    # alone, Ray would make one in a file that everybody on this machine may read.
+    if not os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         ray.init(
             address="local",
@@ -75,6 +87,7 @@ def _start_ray(cpus: int, gpus: int, scratch: Path) -> None:
             log_to_driver=False,
             logging_level="ERROR",
             object_store_memory=OBJECT_STORE_BYTES,
+            _memory=memory,
             _temp_dir=str(scratch),
         )
     except OSError as error:  # such as too long a path for its sockets
