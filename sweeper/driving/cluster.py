@@ -1,12 +1,14 @@
 """A running Ray cluster: whether it can be joined, what it has, whether its nodes see the run."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -26,6 +28,8 @@ JOIN_SECONDS = 60.0  # for a cluster to answer
 LOOK_SECONDS = 120.0  # for a node to start a worker, import sweeper and check its data
 REFRESH_SECONDS = 2.0  # between two looks at which nodes there are
 _CONNECT_SECONDS = 5.0
+_POLL_SECONDS = 0.2
+_REFUSED = b"InvalidAuthToken"  # what Ray writes of a wrong token, and of none
 
 # What the driver sets for itself, and workers on other machines must have too.
 WORKER_ENVIRONMENT = {"RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -38,25 +42,39 @@ def check(address: str, experiment: Experiment) -> None:
     """
     _refuse_client(address)
     _connect(address)
-    command = [sys.executable, "-m", "sweeper.driving.joining", address]
-    try:
-        asked = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=JOIN_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise SweeperError(
-            f"the Ray cluster at {address} does not answer within {JOIN_SECONDS:g} s; look at "
-            "`ray status` there"
-        ) from None
-    try:
-        answer = json.loads(asked.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        answer = {"error": (asked.stderr.strip().splitlines() or ["Ray ended"])[-1]}
-    if "InvalidAuthToken" in asked.stderr:
-        answer = {"error": "token"}
+    answer = _ask(address)
     if "error" in answer:
         raise SweeperError(_why_not(address, str(answer["error"])))
     _refuse_small(address, experiment.resources, [Node(*node) for node in answer["nodes"]])
+
+
+def _ask(address: str) -> dict[str, Any]:
+    """Have another process join the cluster and tell what it has, or why that fails."""
+    command = [sys.executable, "-m", "sweeper.driving.joining", address]
+    deadline = time.monotonic() + JOIN_SECONDS
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.PIPE, stderr=said, text=True
+        ) as asked,
+    ):
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    out, _ = asked.communicate(timeout=_POLL_SECONDS)
+                    break
+                if _REFUSED in os.pread(said.fileno(), 2**20, 0):  # and will be, again and again
+                    return {"error": "token"}
+                if time.monotonic() > deadline:
+                    return {"error": f"it does not answer within {JOIN_SECONDS:g} s"}
+        finally:
+            asked.kill()
+        last = os.pread(said.fileno(), 2**20, 0).decode(errors="replace").strip().splitlines()
+    try:
+        answer: dict[str, Any] = json.loads(out.splitlines()[-1])
+    except (IndexError, ValueError):
+        return {"error": (last or ["Ray ended"])[-1]}
+    return answer
 
 
 def _refuse_client(address: str) -> None:
@@ -89,8 +107,9 @@ def _connect(address: str) -> None:
 def _why_not(address: str, why: str) -> str:
     """Say what keeps from joining a cluster, and what to do about it."""
     if why == "token":
+        which = "that `auto` found" if address == "auto" else f"at {address}"
         return (
-            f"the Ray cluster at {address} refuses our token; set RAY_AUTH_TOKEN_PATH to a file "
+            f"the Ray cluster {which} refuses our token; set RAY_AUTH_TOKEN_PATH to a file "
             "with the cluster's, and RAY_AUTH_MODE=token"
         )
     if "Version mismatch" in why:
@@ -210,8 +229,7 @@ class Cluster:
             return
         with self.directory.marked() as marker:
             task = Look(str(marker), marker.read_text("utf-8"), self.data, str(data_root()))
-            asked = {node: _look_from(node, task) for node in nodes}
-            for node, answer in asked.items():
+            for node, answer in [(node, _look_from(node, task)) for node in nodes]:
                 _refuse(node, _answer(answer))
                 self.nodes[node.id] = node
 

@@ -25,7 +25,7 @@ from sweeper.driving.capacity import bundle
 from sweeper.driving.failures import Deaths
 from sweeper.driving.interruption import Interruption, signals
 from sweeper.driving.scheduler import Pruning
-from sweeper.driving.searcher import TaskSearcher
+from sweeper.driving.searcher import MANY, TaskSearcher
 from sweeper.driving.session import session
 from sweeper.experiment import Experiment
 from sweeper.runs import RunDirectory
@@ -33,8 +33,6 @@ from sweeper.work import Listener, Work
 from trainables import storage
 from trainables.checkpoint import Checkpoints
 from trainables.trainable import LatentVariableTrial
-
-MAX_CONCURRENT = 10**6  # for Tune; the searcher knows how many trials the place has room for
 
 
 def drive(
@@ -61,7 +59,7 @@ def drive(
         session(experiment, directory, workers, address) as capacity,
         signals(interruption, listener),  # again: Ray has put its own for SIGTERM
     ):
-        searcher = TaskSearcher(work, directory, listener, interruption, capacity, Deaths())
+        searcher = TaskSearcher(work, directory, listener, interruption, Deaths(), capacity)
         tuner = _tuner(searcher, interruption, experiment, directory)
         with listener.shown(capacity.n_workers):
             try:
@@ -116,8 +114,8 @@ def _tuner(
         tune_config=TuneConfig(
             search_alg=searcher,
             num_samples=-1,
-            max_concurrent_trials=MAX_CONCURRENT,
             scheduler=Pruning(searcher),
+            max_concurrent_trials=MANY,  # the searcher bounds them
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,
             trial_dirname_creator=lambda trial: trial.trial_id,

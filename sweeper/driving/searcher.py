@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeper.driving.capacity import Capacity
+from sweeper.driving.capacity import Capacity, Here
 from sweeper.driving.failures import Deaths, likely_cause, took_its_node
 from sweeper.driving.interruption import Interruption
 from sweeper.errors import SweeperError
@@ -22,6 +22,7 @@ from trainables.data.files import data_root
 from trainables.trainable import Assignment
 
 NODES = 10  # how often a trial whose node was lost is started again; it may be to blame
+MANY = 10**6  # trials, more than any place has room for
 
 
 class TaskSearcher(Searcher):
@@ -36,13 +37,13 @@ class TaskSearcher(Searcher):
         directory: RunDirectory,
         listener: Listener,
         interruption: Interruption,
-        capacity: Capacity,
         deaths: Deaths | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self.work, self.directory = work, directory
         self.listener, self.interruption = listener, interruption
-        self.capacity = capacity
+        self.capacity = capacity or Here(MANY)
         self.running: dict[str, Task] = {}
         self.last_report: dict[str, Mapping[str, Any]] = {}
         self.deaths = deaths or Deaths()

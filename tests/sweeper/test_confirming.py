@@ -27,7 +27,7 @@ MakeExperiment = Callable[..., Experiment]
 SHORT = {"training": {"steps": 3}, "evaluation": {"samples": 5, "enumerate_up_to": 0}}
 
 
-def train_here(work: Work, directory: RunDirectory, listener: Any, workers: object = None) -> bool:
+def train_here(work: Work, directory: RunDirectory, listener: Any, *where: object) -> bool:
     """Do what Ray does, with one worker."""
     searcher = TaskSearcher(work, directory, listener, Interruption())
     number = 0

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from ray.tune.search import Searcher
 
 from sweeper.corpora import data_checksums
-from sweeper.driving import session
+from sweeper.driving import capacity
 from sweeper.driving.driver import drive
 from sweeper.driving.interruption import SIGNALS, Interruption, interruptible, signals
 from sweeper.driving.searcher import TaskSearcher
@@ -168,6 +168,28 @@ def test_how_often_a_lost_worker_is_replaced_is_in_the_file(
     assert reason.startswith(f"the worker process was lost {most + 1} time{'s' * (most > 0)}, ")
 
 
+@pytest.mark.parametrize("nodes", [10, 11])
+def test_a_lost_node_does_not_count_against_its_trials(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch, nodes: int
+) -> None:
+    said = "The actor died because its node has died. Node Id: 5a"
+    monkeypatch.setattr(tune.searcher.deaths, "said", lambda trial_id: said)
+    for trial in map(str, range(nodes)):
+        tune.searcher.suggest(trial)
+        tune.searcher.on_trial_complete(trial, error=True)
+
+    assert tune.statuses() == ["failed"] * (nodes > 10)  # which may be what brings them down
+    assert len({trial for call, trial in tune.told.calls if call == "started"}) == 1
+
+
+def test_there_are_no_more_trials_than_the_place_has_room_for(tune: Tune) -> None:
+    tune.searcher.capacity = capacity.Here(1)
+    tune.searcher.suggest("a")
+    assert tune.searcher.suggest("b") is None
+    tune.searcher.capacity = capacity.Here(2)
+    assert isinstance(tune.searcher.suggest("b"), dict)
+
+
 def test_the_traceback_of_a_trial_that_failed_is_logged(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,7 +336,7 @@ def prepared(experiment: Experiment, path: Path) -> tuple[Sweep, RunDirectory]:
     return Sweep(experiment, directory.journal, store, {"tiny": "5a"}), directory
 
 
-@pytest.mark.skipif(session.torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.skipif(capacity.torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_told_before_ray_starts(
     experiment: MakeExperiment, tmp_path: Path
 ) -> None:

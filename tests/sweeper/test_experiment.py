@@ -225,7 +225,12 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             },
             "trials": draw(st.integers(1, 10**6)),
         },
-        "resources": {"cpu": draw(st.floats(0.01, 64)), "gpu": draw(st.floats(0, 8))},
+        "resources": {
+            "cpu": draw(st.floats(0.01, 64)),
+            "gpu": draw(st.floats(0, 1) | st.integers(0, 8)),
+            "memory": draw(st.integers(0, 2**40) | st.sampled_from(["4GiB", "1.5 MB"])),
+            "custom": draw(st.dictionaries(st.just("fast_disk"), st.floats(0.01, 1))),
+        },
     }
 
 

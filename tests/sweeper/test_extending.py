@@ -29,7 +29,7 @@ def given(monkeypatch: pytest.MonkeyPatch, ended: MakeRows) -> list[Task]:
     """The trials that a driver was given, none of which it really trains."""
     tasks: list[Task] = []
 
-    def drive(work: Sweep, directory: RunDirectory, listener: Listener, workers: object) -> bool:
+    def drive(work: Sweep, directory: RunDirectory, listener: Listener, *where: object) -> bool:
         for task in iter(work.next, None):
             tasks.append(task)
             rows: Sequence[Mapping[str, Any]] = ended(work.experiment, task, **FIGURES)

@@ -1,10 +1,13 @@
 """Sections: names that cannot leave their directory, and types."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment
 from sweeper.sections import Frontier, Name, Resources, Sampler, Search
 
 NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -46,7 +49,8 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
         (Resources, {"cpu": "1"}),
         (Resources, {"gpu": -0.5}),
         (Resources, {"gpu": float("inf")}),
-        (Resources, {"memory": 1}),
+        (Resources, {"memory": 1.5}),
+        (Resources, {"disk": 1}),
     ],
 )
 def test_sections_are_typed(section: Any, fields: dict[str, Any]) -> None:
@@ -65,3 +69,28 @@ def test_defaults_are_one_core_and_no_failures() -> None:
         "allowed_failures": 0,
         "scheduler": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("resources", "problem"),
+    [
+        ({"gpu": 1.5}, "resources.gpu: is a fraction of one, or a whole number; got 1.5"),
+        ({"memory": "much"}, "resources.memory: an amount of memory is a number of bytes"),
+        ({"memory": -1}, "resources.memory: must be greater than or equal to 0, got -1"),
+        ({"custom": {"CPU": 1}}, "a custom resource has the name that nodes were started with"),
+        ({"custom": {"tape": 0}}, "resources.custom.tape: must be greater than 0, got 0"),
+    ],
+)
+def test_resources_that_no_node_can_have_are_told(
+    experiment: Callable[..., Experiment], resources: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SweeperError) as error:
+        experiment(resources=resources)
+    assert problem in str(error.value)
+
+
+def test_resources_are_told_in_words() -> None:
+    resources = Resources.model_validate({"memory": "4GiB", "custom": {"tape": 1}})
+
+    assert str(resources) == "1 CPU, 0 GPU, 4 GiB memory, 1 tape"
+    assert resources.memory == 4 * 2**30
