@@ -182,13 +182,33 @@ def list_(
 
 
 @app.command()
-def status(run: RunName, allow_partial: AllowPartial = False, storage: Storage = None) -> None:
-    """Say how far a run is, what failed and why, and its frontier so far."""
-    from sweeper.runs import find_run
-    from sweeper.stored import reading
+def status(
+    run: RunName,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again and again until it is at rest, or Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two looks of --watch.")
+    ] = 5.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="All of it as JSON; with --watch, one look a line.")
+    ] = False,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+) -> None:
+    """Say how far a run is, what is at work, what failed and why, and its frontier so far.
 
+    From any terminal, and any machine that can read the run's directory.
+    """
+    from sweeper.runs import find_run
+    from sweeper.stored import watching
+
+    found = find_run(run, storage)
     with naming_damage(allow_partial) as damaged:
-        print(reading.status(find_run(run, storage), damaged=damaged))
+        if watch:
+            watching.watch(found, every, as_json=as_json, damaged=damaged)
+        else:
+            print(watching.show(found, as_json=as_json, damaged=damaged))
 
 
 @app.command()

@@ -111,7 +111,7 @@ def confirm(
         ours = stored[stored["trial_id"].isin(task.trial_id for task in tasks)]
         display = progress(len(tasks), ours, experiment.frontier.maximize)
         try:
-            with attempt(directory, display, command=CONFIRM) as listener:
+            with attempt(directory, display, command=CONFIRM, address=address) as listener:
                 finished = drive(work, directory, listener, workers, address)
         except KeyboardInterrupt:
             finished = False

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from analysis.axes import AXES, MODEL
 from analysis.frontier import is_on_frontier
+from sweeper.clock import clock
 from sweeper.outcomes import outcome
 from sweeper.search import Task
 
@@ -204,15 +205,6 @@ def progress(n_trials: int, stored: pd.DataFrame, axis: str = MODEL) -> Progress
     """Choose the display that suits where the output goes; `axis` is what is maximised."""
     kind = LiveProgress if sys.stdout.isatty() else PlainProgress
     return kind(n_trials, stored, axis)
-
-
-def clock(seconds: float | None) -> str:
-    """Write a duration as h:mm:ss, or `?`."""
-    if seconds is None:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -93,7 +93,7 @@ def proceed(
     for notice in sweep.notices:
         print(notice)
     try:
-        with attempt(directory, display, loggers) as listener:
+        with attempt(directory, display, loggers, address=address) as listener:
             finished = drive(sweep, directory, listener, workers, address)
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
         return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")

@@ -1,9 +1,8 @@
-"""What stored results say: the state of a run, and the frontier of one or several.
+"""What stored results say: the frontier of one run or several.
 
 Needs neither torch nor Ray, so it works wherever results can be read.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from analysis.plots.training import save_training
 from analysis.tables import frontier_table, to_text
 from analysis.training import has_several_steps, training_curves
 from sweeper.errors import SweeperError
-from sweeper.results import ResultStore, read_runs
+from sweeper.results import read_runs
 from sweeper.runs import RunDirectory
 from sweeper.stored.choices import (
     UNITS,
@@ -28,8 +27,6 @@ from sweeper.stored.choices import (
     unit_of,
     writable,
 )
-
-SHOWN_REASONS = 10
 
 VIEWS = ("frontier", "rate-distortion", "training")
 STYLES = ("default", "paper")
@@ -79,9 +76,9 @@ def frontier(
         )
     found = _frontier(rows, per)
     if found.points.empty:
-        return "\n".join([*_described(found), "nothing to draw"])
+        return "\n".join([*described(found), "nothing to draw"])
     directory = output or runs[0].frontier
-    lines = _described(found)
+    lines = described(found)
     with writable(directory):
         if view == "training":
             paths = save_training(_curves(rows, found, runs), found, directory)
@@ -95,39 +92,12 @@ def frontier(
     return "\n".join([*lines, "", *map(str, paths)])
 
 
-def status(run: RunDirectory, *, damaged: list[str] | None = None) -> str:
-    """Say how far a run is, how its trials ended and why, and what its frontier is so far.
+def frontier_so_far(run: RunDirectory, damaged: list[str] | None = None) -> pareto.Frontier:
+    """Give the frontier of a run, which need not be complete; `damaged` is as for `frontier`.
 
-    `damaged` is as for `frontier`.
+    Raises `SweeperError` where no trial has ended.
     """
-    n_trials = run.n_trials
-    store = ResultStore(run.results, damaged)
-    ended = store.read(["arm", "trial_id", "status", "reason"], final_only=True)
-    counts = ended["status"].value_counts()
-    state = _state(run, len(ended) >= n_trials)
-    lines = [
-        f"{run.path}: {state}; {len(ended)} of {n_trials} trials have ended"
-        + "".join(f", {n} {status}" for status, n in counts.items())
-    ]
-    lines += [f"  from {path}" for path in run.merged_from]
-    if state == "stopped":
-        lines.append(f"continue with: sweeper resume {shlex.quote(str(run.path))}")
-    reasons = ended[ended["status"] != "done"]
-    for row in reasons.head(SHOWN_REASONS).itertuples():
-        lines.append(f"  {row.arm} {row.trial_id} {row.status}: {row.reason}")
-    if len(reasons) > SHOWN_REASONS:
-        lines.append(f"  and {len(reasons) - SHOWN_REASONS} more")
-    if (ended["status"] == "done").any():
-        lines += ["", *_described(_frontier(_rows([run], damaged, None), None))]
-    return "\n".join(lines)
-
-
-def _state(run: RunDirectory, complete: bool) -> str:
-    if run.merged_from:
-        return "merged"
-    if run.is_driven():
-        return "running"
-    return "finished" if complete else "stopped"
+    return _frontier(_rows([run], damaged, None), None)
 
 
 def _rows(
@@ -173,7 +143,7 @@ def _curves(
     return curves
 
 
-def _described(found: pareto.Frontier) -> list[str]:
+def described(found: pareto.Frontier) -> list[str]:
     """Give the frontier's table, what was left out of it, and what to beware of."""
     points = found.points
     n_on, n = points["on_frontier"].sum(), len(points)

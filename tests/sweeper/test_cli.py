@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from sweeper import cli
 from sweeper.experiment import Experiment, load
 from sweeper.runs import RunDirectory
-from sweeper.stored import reading
+from sweeper.stored import watching
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
@@ -301,7 +301,7 @@ def test_an_interrupted_command_exits_with_130(
     def interrupted(run: RunDirectory, **options: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reading, "status", interrupted)
+    monkeypatch.setattr(watching, "show", interrupted)
     answer = sweeper("status", "tiny")
     assert (answer.code, answer.out, answer.err) == (130, "", "")
 

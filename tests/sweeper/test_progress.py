@@ -12,7 +12,7 @@ from rich.console import Console
 from analysis.frontier import is_on_frontier
 from sweeper import progress as module
 from sweeper.experiment import Experiment
-from sweeper.progress import LiveProgress, PlainProgress, Progress, clock, progress
+from sweeper.progress import LiveProgress, PlainProgress, Progress, progress
 from sweeper.search import Task
 
 MakeExperiment = Callable[..., Experiment]
@@ -218,11 +218,3 @@ def test_a_long_frontier_is_thinned_but_keeps_its_ends(tasks: list[Task]) -> Non
     assert len(shown) == module.SHOWN_POINTS
     assert (shown[0], shown[-1]) == ("0", "49")
     assert shown == sorted(shown, key=int)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, "?"), (0, "0:00:00"), (59.6, "0:01:00"), (3661, "1:01:01"), (360000, "100:00:00")],
-)
-def test_durations_are_hours_minutes_and_seconds(seconds: float | None, text: str) -> None:
-    assert clock(seconds) == text

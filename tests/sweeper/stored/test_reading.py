@@ -13,86 +13,12 @@ from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
 from sweeper.stored import reading
+from tests.sweeper.stored.conftest import POINT
 from trainables.trial import config_hash, trial_id
 
 MakeExperiment = Callable[..., Experiment]
 MakeRows = Callable[..., list[dict[str, Any]]]
 StoreRun = Callable[..., RunDirectory]
-
-POINT = {"nll": 2.0, "mi": 1.0, "nll_se": 0.01, "mi_se": 0.02, "tokens": 1.0, "ess": 50.0}
-
-
-@pytest.fixture
-def store_run(
-    tmp_path: Path, experiment: MakeExperiment, ended: MakeRows, monkeypatch: pytest.MonkeyPatch
-) -> StoreRun:
-    """Stores a run of three trials of which some have ended, by status, with given figures."""
-    monkeypatch.chdir(tmp_path)
-
-    def store(*statuses: str, name: str = "tiny", **figures: Any) -> RunDirectory:
-        tiny = experiment(name=name)
-        run = RunDirectory(Path("runs") / name)
-        run.create(tiny.to_yaml())
-        for number, status in enumerate(statuses):
-            values = {"training.learning_rate": 0.01 + 0.001 * number}
-            config = tiny.trial_config(name, values)
-            identity = config_hash(config, "5a")
-            task = Task(name, number, 0, values, config, "5a", identity, trial_id(identity, 0))
-            point = {**POINT, "nll": 2.0 - 0.1 * number, "mi": 1.0 - 0.1 * number}
-            ResultStore(run.results).append(ended(tiny, task, status, **{**point, **figures}))
-        return run
-
-    return store
-
-
-def test_a_run_that_nothing_has_ended_in_is_stopped(store_run: StoreRun) -> None:
-    assert reading.status(store_run()).splitlines() == [
-        "runs/tiny: stopped; 0 of 3 trials have ended",
-        "continue with: sweeper resume runs/tiny",
-    ]
-
-
-def test_a_run_is_running_while_a_driver_is_at_work(store_run: StoreRun) -> None:
-    run = store_run("done")
-    with run.driven():
-        first, *rest = reading.status(run).splitlines()
-
-    assert first == "runs/tiny: running; 1 of 3 trials have ended, 1 done"
-    assert not any("resume" in line for line in rest)
-
-
-def test_a_run_is_finished_when_all_trials_have_ended_however_they_did(
-    store_run: StoreRun,
-) -> None:
-    lines = reading.status(store_run("done", "failed", "diverged")).splitlines()
-
-    assert lines[0].startswith("runs/tiny: finished; 3 of 3 trials have ended, ")
-    assert {"1 done", "1 failed", "1 diverged"} == set(lines[0].split(", ")[1:])
-    reasons = {line.split(maxsplit=2)[2] for line in lines if line.startswith("  tiny ")}
-    assert reasons == {"diverged: as the test wants it", "failed: as the test wants it"}
-
-
-def test_a_sweep_that_ended_with_fewer_trials_is_finished(store_run: StoreRun) -> None:
-    run = store_run("done", "done")
-    assert reading.status(run).startswith("runs/tiny: stopped; 2 of 3 trials")
-    run.finish(2)
-    assert reading.status(run).startswith("runs/tiny: finished; 2 of 2 trials")
-
-
-def test_many_reasons_are_cut_short(store_run: StoreRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "SHOWN_REASONS", 2)
-    lines = reading.status(store_run("failed", "failed", "failed")).splitlines()
-
-    assert len([line for line in lines if "as the test wants it" in line]) == 2
-    assert lines[-1] == "  and 1 more"
-
-
-def test_status_shows_the_frontier_so_far(store_run: StoreRun) -> None:
-    text = reading.status(store_run("done", "diverged"))
-
-    assert "Pareto frontier, nats per observation: 1 of 1 trials" in text
-    assert "2.000 ± 0.010" in text
-    assert "left out: 1 diverged" in text
 
 
 def test_a_damaged_part_is_one_line(store_run: StoreRun) -> None:
@@ -100,8 +26,8 @@ def test_a_damaged_part_is_one_line(store_run: StoreRun) -> None:
     [part] = run.results.iterdir()
     part.write_bytes(part.read_bytes()[:-10])
 
-    with pytest.raises(SweeperError, match=r"cannot be read .*move it away and resume") as error:
-        reading.status(run)
+    with pytest.raises(SweeperError, match=r"cannot be read .*damaged; resume") as error:
+        reading.frontier([run])
     assert "\n" not in str(error.value)
 
 
@@ -111,21 +37,8 @@ def test_the_rest_of_a_damaged_run_is_read_where_somebody_listens(store_run: Sto
     part.write_bytes(part.read_bytes()[:-10])
     damaged: list[str] = []
 
-    assert "1 of 3 trials have ended, 1 done" in reading.status(run, damaged=damaged)
     assert "1 of 1 trials" in reading.frontier([run], damaged=damaged)
     assert [problem.split(" cannot be read")[0] for problem in damaged] == [str(part)]
-
-
-def test_a_merged_run_says_what_it_was_merged_from(store_run: StoreRun) -> None:
-    run = store_run("done")
-    run.merge([Path("runs/a"), Path("runs/b")], 1)
-
-    assert reading.status(run).splitlines()[:4] == [
-        "runs/tiny: merged; 1 of 1 trials have ended, 1 done",
-        "  from runs/a",
-        "  from runs/b",
-        "",
-    ]
 
 
 def test_a_frontier_is_written_beside_its_run(store_run: StoreRun) -> None:
@@ -244,7 +157,7 @@ def test_by_default_it_is_what_the_experiment_maximises(
     run.experiment_file.write_text(maximising.to_yaml())
 
     assert "pool of 50" in reading.frontier([run])
-    assert "pool of 50" in reading.status(run)
+    assert "pool of 50" in "\n".join(reading.described(reading.frontier_so_far(run)))
     assert "pool of" not in reading.frontier([run], mi="mi")
     other = store_run("done", name="other", **OF_Q)
     with pytest.raises(SweeperError) as refused:
@@ -302,7 +215,7 @@ def test_training_is_drawn_of_the_published_meter_too(
     assert pd.read_csv("runs/tiny/frontier/training.csv")["mi_value"].tolist() == [2.5, 3.4]
 
 
-def test_ambiguous_points_are_counted_by_frontier_and_status(store_run: StoreRun) -> None:
+def test_ambiguous_points_are_counted(store_run: StoreRun) -> None:
     run = store_run("done", "done", nll_se=0.2, mi_se=0.2)
     line = (
         "ambiguous: 2 of 2 trials, 2 of them above; by their Monte Carlo errors they may or may "
@@ -310,7 +223,7 @@ def test_ambiguous_points_are_counted_by_frontier_and_status(store_run: StoreRun
     )
 
     assert line in reading.frontier([run]).splitlines()
-    assert line in reading.status(run).splitlines()
+    assert line in reading.described(reading.frontier_so_far(run))
     points = pd.read_csv("runs/tiny/frontier/frontier.csv")
     assert points["membership"].tolist() == ["ambiguous"] * 2
     assert points["frontier_probability"].between(0.05, 0.95).all()
