@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench
+.PHONY: quickstart test lint bench soak
 
 quickstart: .venv/installed  ## a small sweep on an embedded data set, to a frontier plot
 	$(BIN)/sweeper run quickstart.yaml
@@ -17,6 +17,9 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev  ## speed and memory, as ratios
 	$(BIN)/python -m benchmarks
+
+soak: .venv/installed-dev  ## faults injected for real, and a table of what came of them; under 20 minutes
+	$(BIN)/python -m soak
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

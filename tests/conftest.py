@@ -5,7 +5,7 @@ import pytest
 import torch
 
 # Assertions of what tests share say as much as those of tests.
-pytest.register_assert_rewrite("tests.sweeper.edits", "tests.sweeper.machine")
+pytest.register_assert_rewrite("tests.sweeper.edits", "soak.machine")
 
 # A trial has one core, and so has each process that runs tests.
 torch.set_num_threads(1)

@@ -18,7 +18,9 @@ from sweeper.cli import TRAINING_PACKAGES
 ROOT = Path(__file__).parents[1]
 ROOMS = ("sweeper", "trainables", "search_spaces", "analysis")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-OTHERS = sorted(path for name in ("benchmarks", "tests") for path in (ROOT / name).rglob("*.py"))
+OTHERS = sorted(
+    path for name in ("benchmarks", "soak", "tests") for path in (ROOT / name).rglob("*.py")
+)
 TRAINING = ("torch", "ray", "optuna")
 
 

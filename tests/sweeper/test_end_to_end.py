@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeper.experiment import load
-from tests.sweeper.machine import (
+from soak.machine import (
     AT_WORK,
     PATIENCE,
     Machine,
@@ -24,6 +23,7 @@ from tests.sweeper.machine import (
     lines_until,
     wait_until,
 )
+from sweeper.experiment import load
 from trainables.training import TrainingRun
 from trainables.trial import TrialConfig
 

@@ -22,6 +22,7 @@ import pandas as pd
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 
+ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds; only a test that fails waits so long
 # The titles that Ray gives a worker's process: while it is called, then between two calls.
 WORKER = ("ray::ResourceTrainable.", "ray::LatentVariableTrial")
@@ -36,7 +37,14 @@ class Machine:
         self.ray = Path(tempfile.mkdtemp(prefix="e2e-", dir="/tmp"))
         self.mark = f"SWEEPER_TEST_MARK={uuid4().hex}"
         name, _, value = self.mark.partition("=")
-        self.env = {**os.environ, "RAY_TMPDIR": str(self.ray), "TERM": "xterm", name: value}
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),  # this code, whatever is installed
+            "RAY_TMPDIR": str(self.ray),
+            "TERM": "xterm",
+            name: value,
+        }
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -99,7 +107,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def kill_worker(machine: Machine) -> None:
     found: list[int] = []
-    wait_until(lambda: found.extend(machine.processes(*WORKER)) or found)
+    wait_until(lambda: found or found.extend(machine.processes(*WORKER)))  # type: ignore[func-returns-value]
     os.kill(found[0], signal.SIGKILL)
     wait_until(lambda: found[0] not in machine.processes())
 
