@@ -18,7 +18,7 @@ from sweeper.experiment import Experiment, load
 from trainables.training import DivergedError, TrainingRun
 
 STEPS, EVERY = 900, 100
-SEEDS, TRIALS = 5, 40  # searches of each arm, and configurations of each search
+SEEDS, TRIALS = 5, 32  # searches of each arm, and configurations of each search
 SETTINGS = (
     "trial.data.vocabulary=64",
     "trial.objective.samples=8",

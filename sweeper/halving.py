@@ -4,33 +4,51 @@ Asynchronous successive halving (Li et al. 2020, https://arxiv.org/abs/1810.0593
 on rungs, steps that grow by a factor, and lets the best share of what has come to a rung go on.
 With a frontier as the goal there is no single best. Collapsed trials reach their low NLL early and
 stay without information, so by NLL alone they would stop every informative one. Hence a trial is
-compared only with those of its arm that have about its MI, and on both axes: it stops where too
-many of them dominate it. What nobody dominates goes on.
+compared only with those of its arm that have about its MI, and on both axes, by non-dominated
+sorting: it stops where too many of them rank better. What nobody dominates goes on.
 
 Pure decisions: what is known at a rung decides, not the order in which it came.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sweeper.outcomes import Measured, measured
 from sweeper.sections import ParetoHalving
 from trainables.trial import TrialConfig
 
 
-def dominates(a: Measured, b: Measured) -> bool:
-    """Whether `a` is nowhere worse than `b` and somewhere better, beyond their Monte Carlo errors.
+def dominance(points: Sequence[Measured]) -> NDArray[np.bool_]:
+    """Give `[trials, trials]`: whether the first dominates the second.
 
-    A difference within the standard error of the difference is none.
+    That is to be nowhere worse and somewhere better, beyond the Monte Carlo errors: a difference
+    within its standard error is none.
     """
-    nll = _beyond(b.nll - a.nll, math.hypot(a.nll_error, b.nll_error))
-    mi = _beyond(a.mi - b.mi, math.hypot(a.mi_error, b.mi_error))
-    return min(nll, mi) >= 0 and max(nll, mi) > 0
+    nll, mi, nll_error, mi_error = np.array(points, dtype=np.float64).reshape(-1, 4).T
+    gains = []
+    for value, error, sign in ((nll, nll_error, -1.0), (mi, mi_error, 1.0)):
+        gain = sign * (value[:, None] - value)
+        gains.append(np.where(np.abs(gain) > np.hypot(error[:, None], error), gain, 0.0))
+    return (np.minimum(*gains) >= 0) & (np.maximum(*gains) > 0)
 
 
-def _beyond(difference: float, error: float) -> float:
-    return difference if abs(difference) > error else 0.0
+def n_ranked_better(dominates: NDArray[np.bool_], trial: int) -> int:
+    """Count the trials on fronts before that of one of them, by non-dominated sorting.
+
+    The first front is what nobody dominates, the next what nobody does without those, and so on;
+    whom no front would have, as errors can lead round in a circle, make up the last one.
+    """
+    left = np.ones(len(dominates), dtype=bool)
+    n_better = 0
+    while True:
+        front = left & ~dominates[left].any(axis=0)
+        if front[trial] or not front.any():
+            return n_better
+        n_better += int(front.sum())
+        left &= ~front
 
 
 def is_rung(scheduler: ParetoHalving, step: int) -> bool:
@@ -95,25 +113,23 @@ class Ladder:
     def verdict(self, trial_id: str, step: int) -> str | None:
         """Say why a trial that has come to `step` is to stop there, if it is.
 
-        Its peers are the other trials that have come to this rung with an MI within the window of
-        its own. Among n trials, itself one of them, it stops where n / reduction peers or more
-        dominate it; by a single axis, that is to be outside the best n / reduction. Where n is
-        below the reduction there is too little to go by.
+        It is compared with the other trials that have come to this rung with an MI within the
+        window of its own. Of these and itself, n in all, it stops where n / reduction or more
+        rank better. Where n is below the reduction there is too little to go by.
         """
         rung = self.rungs.get(step, {})
         if trial_id not in rung:
             return None
         mine, window = rung[trial_id], self.scheduler.mi_window
-        peers = [
-            point
-            for other, point in rung.items()
-            if other != trial_id and abs(point.mi - mine.mi) <= window
-        ]
-        n_better = sum(dominates(peer, mine) for peer in peers)
-        allowed = (len(peers) + 1) // self.scheduler.reduction
-        if allowed == 0 or n_better < allowed:
+        near = {trial: point for trial, point in rung.items() if abs(point.mi - mine.mi) <= window}
+        allowed = len(near) // self.scheduler.reduction
+        if allowed == 0:
+            return None
+        dominates, me = dominance(list(near.values())), list(near).index(trial_id)
+        n_better = n_ranked_better(dominates, me)
+        if n_better < allowed:
             return None
         return (
-            f"at step {step}: dominated by {n_better} of {len(peers)} trials with MI within "
-            f"{window:g} nats of its {mine.mi:.3g}"
+            f"at step {step}: dominated by {dominates[:, me].sum()} of {len(near) - 1} trials "
+            f"with MI within {window:g} nats of its {mine.mi:.3g}, and {n_better} rank better"
         )

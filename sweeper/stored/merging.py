@@ -41,7 +41,7 @@ def merge(
 ) -> str:
     """Make a new run at `target` that holds every trial of `runs` once; say what it holds.
 
-    The first of several equal trials counts. `force` takes runs of different experiments, and
+    The first of several equal trials counts, before those that were pruned. `force` takes runs of different experiments, and
     trials that ended differently. What is wrong with parts that cannot be read goes to `damaged`;
     without it, they are an error. The runs themselves stay as they are.
 
@@ -154,6 +154,8 @@ def _conflicts(runs: Sequence[RunDirectory], tables: Sequence[pa.Table]) -> list
         both = [trial for trial in ends.index if trial in seen]
         for trial in both:
             a, b = seen[trial], ends.loc[trial]
+            if "pruned" in (a["status"], b["status"]):  # one of them just went further
+                continue
             if name := _first_difference(a, b):
                 what = "" if name == "status" else f"{name} "
                 lines.append(f"  {trial}: {what}{a[name]} in {a['run']}, {b[name]} in {b['run']}")
@@ -176,12 +178,20 @@ def _first_difference(a: "pd.Series[Any]", b: "pd.Series[Any]") -> str | None:
 
 
 def _each_once(tables: Sequence[pa.Table]) -> Iterator[pa.Table]:
-    """Give the tables without the trials of those before."""
+    """Give the tables without the trials of those before, or that were only pruned there."""
+    pruned = [_with_status(table, "pruned") for table in tables]
+    whole = [set(t["trial_id"].to_pylist()) - p for t, p in zip(tables, pruned, strict=True)]
     seen: set[str] = set()
-    for table in tables:
+    for table, without_end in zip(tables, pruned, strict=True):
+        left_out = seen | (without_end & set().union(*whole))
         trials = table["trial_id"].to_pylist()
-        yield table.filter(pa.array([trial not in seen for trial in trials], pa.bool_()))
-        seen.update(trials)
+        yield table.filter(pa.array([trial not in left_out for trial in trials], pa.bool_()))
+        seen.update(set(trials) - left_out)
+
+
+def _with_status(table: pa.Table, status: str) -> set[str]:
+    rows = zip(table["trial_id"].to_pylist(), table["status"].to_pylist(), strict=True)
+    return {trial for trial, its_status in rows if its_status == status}
 
 
 def _united(name: str, documents: Sequence[Document], union: pa.Table) -> Document:

@@ -20,6 +20,9 @@ from sweeper.journal import distribution, stored_params
 from sweeper.runs import RunDirectory
 from sweeper.stored.choices import placed
 
+_FAILED = TrialState.FAIL
+_STATES = {"pruned": TrialState.PRUNED}  # of trials without values, by status
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -27,8 +30,8 @@ def write(run: RunDirectory, table: pa.Table, path: Path) -> dict[str, int]:
     """Write a journal with a study for each arm of a run; give their numbers of trials.
 
     `table` holds final rows. A trial has their figures as attributes. Its values, (NLL, MI) in
-    nats per observation, are those of the run's frontier: exact where they are known. What did not
-    end with such values has failed.
+    nats per observation, are those of the run's frontier: exact where they are known. What was
+    pruned has none, and what else did not end with such values has failed.
 
     Raises `SweeperError` where the run's experiment has no search space.
     """
@@ -73,7 +76,7 @@ def _frozen(row: Mapping[str, Any], values: Sequence[float] | None, space: Space
     return FrozenTrial(
         number=-1,  # the storage gives the numbers
         trial_id=-1,
-        state=TrialState.FAIL if values is None else TrialState.COMPLETE,
+        state=TrialState.COMPLETE if values is not None else _STATES.get(row["status"], _FAILED),
         value=None,
         values=values,
         datetime_start=row["created_at"] - pd.Timedelta(seconds=seconds).to_pytimedelta(),

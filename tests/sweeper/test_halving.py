@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
-from sweeper.halving import Ladder, dominates, is_rung, obstacle, rungs
+from sweeper.halving import Ladder, dominance, is_rung, n_ranked_better, obstacle, rungs
 from sweeper.outcomes import Measured
 from sweeper.sections import ParetoHalving
 from trainables.trial import TrialConfig
@@ -49,7 +50,10 @@ def test_one_dominates_where_it_is_nowhere_worse_and_somewhere_better(
 ) -> None:
     a, b = Measured(3.0 + nll, 1.0 + mi, error, error), Measured(3.0, 1.0, error, error)
 
-    assert (dominates(a, b), dominates(b, a)) == (expected == "a", expected == "b")
+    found = dominance([a, b])
+
+    assert (found[0, 1], found[1, 0]) == (expected == "a", expected == "b")
+    assert not found.diagonal().any()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,8 @@ def test_a_difference_within_its_error_is_none(
 ) -> None:
     a = Measured(3.0 + difference[0], 1.0 + difference[1], 0.15, 0.2)
 
-    assert dominates(a, Measured(3.0, 1.0, 0.2, 0.15)) == expected  # the two together: 0.25
+    # The error of the difference is 0.25 on both axes.
+    assert dominance([a, Measured(3.0, 1.0, 0.2, 0.15)])[0, 1] == expected
 
 
 def test_rungs_grow_by_the_reduction_and_end_before_the_trial() -> None:
@@ -110,12 +115,42 @@ def test_informative_trials_go_on_beside_collapsed_ones_that_fit_better() -> Non
     }
 
 
-def test_without_a_window_of_mi_dominance_alone_protects_them() -> None:
+def test_the_window_keeps_collapsed_trials_from_counting_against_informative_ones() -> None:
     collapsed = {f"collapsed-{n}": (4.16, 0.0) for n in range(9)}
-    informative = {f"informative-{n}": (4.3 + 0.1 * n, 2.0) for n in range(3)}
+    informative = {"good": (4.3, 2.0), "less good": (4.31, 1.95)}
 
-    assert stopped({**collapsed, **informative}, mi_window=100.0) == set()
-    assert stopped({**collapsed, **informative}) == {"informative-1", "informative-2"}
+    assert stopped({**collapsed, **informative}) == set()
+    assert stopped({**collapsed, **informative}, mi_window=100.0) == {"less good"}
+
+
+#   NLL
+#    4 |        d  e        a, b and c dominate d and f, and all of these dominate e.
+#    3 |  c        f        Fronts: abc, df, e.
+#    2 |     b
+#    1 |        a
+#      +--------------- MI falls to the right
+FRONTS = {
+    "a": (1.0, 1.0),
+    "b": (2.0, 1.1),
+    "c": (3.0, 1.2),
+    "d": (4.0, 1.0),
+    "e": (4.0, 0.9),
+    "f": (3.0, 0.9),
+}
+
+
+def test_fronts_are_peeled_one_after_the_other() -> None:
+    dominates = dominance([Measured(*point) for point in FRONTS.values()])
+
+    assert [n_ranked_better(dominates, trial) for trial in range(6)] == [0, 0, 0, 3, 5, 3]
+    assert stopped(FRONTS, reduction=2) == {"d", "e", "f"}
+    assert stopped(FRONTS) == {"d", "e", "f"}
+
+
+def test_trials_that_dominate_each_other_in_a_circle_share_the_last_front() -> None:
+    circle = np.roll(np.eye(3, dtype=bool), 1, axis=1)
+
+    assert [n_ranked_better(circle, trial) for trial in range(3)] == [0, 0, 0]
 
 
 def test_collapsed_trials_of_one_mi_but_for_noise_are_ranked_by_nll() -> None:
@@ -137,7 +172,8 @@ def test_a_verdict_says_who_and_how_near() -> None:
     made = ladder({"a": (3.0, 1.0), "b": (3.5, 1.125), "c": (4.0, 0.875), "far": (1.0, 3.0)})
 
     assert made.verdict("c", 10) == (
-        "at step 10: dominated by 2 of 2 trials with MI within 0.5 nats of its 0.875"
+        "at step 10: dominated by 2 of 2 trials with MI within 0.5 nats of its 0.875, and 2 rank "
+        "better"
     )
 
 

@@ -68,11 +68,12 @@ def test_a_study_is_told_that_a_trial_was_pruned_and_of_no_values(
     sweep = run.sweep(pruning)
     verdicts = lead(sweep)
 
+    near = "trials with MI within 0.5 nats of its 1"
     assert verdicts == [
         None,
-        "at step 1: dominated by 1 of 1 trials with MI within 0.5 nats of its 1",
+        f"at step 1: dominated by 1 of 1 {near}, and 1 rank better",
         None,
-        "at step 1: dominated by 3 of 3 trials with MI within 0.5 nats of its 1",
+        f"at step 1: dominated by 3 of 3 {near}, and 3 rank better",
     ]
     ended = [TrialState.COMPLETE, TrialState.PRUNED] * 2
     assert states(sweep) == ended

@@ -179,6 +179,21 @@ def test_a_trial_that_failed_elsewhere_is_another(store: Store) -> None:
         merge([first, second], Path("runs/both"))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_trial_that_was_pruned_elsewhere_is_the_one_that_was_not(
+    store: Store, order: int
+) -> None:
+    whole = store("whole", 0.01, 0.02)
+    short = store("short", 0.01, 0.03, 0.04, status="pruned")
+
+    told = merge([whole, short][::order], Path("runs/both"))
+
+    assert told.startswith("runs/both: 4 trials")
+    rows = ResultStore(Path("runs/both/results")).read(final_only=True)
+    assert sorted(rows["status"]) == ["done", "done", "pruned", "pruned"]
+    assert list(rows.loc[rows["status"] == "done", "training.learning_rate"]) == [0.01, 0.02]
+
+
 def test_figures_that_differ_by_rounding_or_are_new_are_the_same(store: Store) -> None:
     first = store("first", 0.01, figures={"mi": 1.0})
     second = store("second", 0.01, figures={"mi": 1.0 + 1e-9, "elbo": -2.0, "train_seconds": 9.0})
