@@ -41,9 +41,10 @@ def merge(
 ) -> str:
     """Make a new run at `target` that holds every trial of `runs` once; say what it holds.
 
-    The first of several equal trials counts, before those that were pruned. `force` takes runs of different experiments, and
-    trials that ended differently. What is wrong with parts that cannot be read goes to `damaged`;
-    without it, they are an error. The runs themselves stay as they are.
+    The first of several equal trials counts, one that was pruned after all that were not. `force`
+    takes runs of different experiments, and trials that ended differently. What is wrong with
+    parts that cannot be read goes to `damaged`; without it, they are an error. The runs themselves
+    stay as they are.
 
     Raises `SweeperError` where `target` exists, cannot be written or cannot name an experiment,
     where there are fewer than two runs or no trials, and without `force` where runs or trials
