@@ -14,7 +14,9 @@ from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
 from sweeper.stored import reading
+from sweeper.stored.looking import look, stored
 from sweeper.stored.merging import merge
+from sweeper.stored.status import text
 from trainables.trial import config_hash, trial_id
 
 MakeExperiment = Callable[..., Experiment]
@@ -82,7 +84,7 @@ def test_a_union_is_a_run_to_all_that_read(store: Store) -> None:
     merge([store("first", 0.01), store("second", 0.02, 0.03)], Path("runs/both"))
     both = RunDirectory(Path("runs/both"))
 
-    status = reading.status(both)
+    status = text(look(both, stored(both)))
     assert status.startswith("runs/both: merged; 3 of 3 trials have ended, 3 done\n  from /")
     assert "Pareto frontier, nats per observation: 1 of 3 trials" in status
     assert "runs/both/frontier/frontier.svg" in reading.frontier([both])
@@ -148,7 +150,8 @@ def test_runs_of_different_experiments_are_refused_with_what_differs(store: Stor
     both = load("runs/both/experiment.yaml")
     assert list(both.arms) == ["a", "b", "c"]
     assert both.arms["a"].trial["training"]["steps"] == 4
-    assert reading.status(RunDirectory(Path("runs/both"))).startswith("runs/both: merged; 2 of 2")
+    union = RunDirectory(Path("runs/both"))
+    assert text(look(union, stored(union))).startswith("runs/both: merged; 2 of 2")
     with pytest.raises(SweeperError, match=r"2 experiments \(first, second\) may not compare"):
         reading.frontier([RunDirectory(Path("runs/both"))])
 
@@ -257,10 +260,10 @@ def test_a_union_is_there_whole_or_not_at_all(
 ) -> None:
     runs = [store("first", 0.01), store("second", 0.02)]
 
-    def full(*args: object) -> None:
+    def full(*args: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for broken in ("sweeper.results.pq.write_table", "sweeper.runs.RunDirectory.merge"):
+    for broken in ("sweeper.parts.pq.write_table", "sweeper.runs.RunDirectory.merge"):
         with monkeypatch.context() as patch:
             patch.setattr(broken, full)
             with pytest.raises(SweeperError, match="No space left on device"):

@@ -90,11 +90,11 @@ def test_the_best_trials_are_the_frontier_and_a_study_can_go_on(
 def test_what_did_not_end_well_has_failed_there(
     experiment: MakeExperiment, ended: MakeRows, tmp_path: Path
 ) -> None:
-    tiny = experiment()
+    tiny = experiment(search={"trials": 4})
     run = RunDirectory(tmp_path / "tiny")
     run.create(tiny.to_yaml())
     sweep = Sweep(tiny, run.journal, ResultStore(run.results), {"tiny": "5a"})
-    for status in ("diverged", "failed", "done"):
+    for status in ("diverged", "failed", "done", "pruned"):
         task = sweep.next()
         assert task is not None
         sweep.finish(task, ended(tiny, task, status))
@@ -106,6 +106,7 @@ def test_what_did_not_end_well_has_failed_there(
         "diverged": TrialState.FAIL,
         "failed": TrialState.FAIL,
         "done": TrialState.COMPLETE,
+        "pruned": TrialState.PRUNED,
     }
     [failed] = [trial for trial in trials if trial.user_attrs["status"] == "failed"]
     assert failed.user_attrs["reason"] == "as the test wants it"
