@@ -131,7 +131,7 @@ def resume(
     from sweeper import sweeping
     from sweeper.runs import find_run
 
-    found = find_run(run, storage)
+    found = find_run(run, storage, to_drive=True)
     sys.exit(sweeping.resume(found, workers=workers, log=log or [], address=address))
 
 
@@ -228,7 +228,7 @@ def confirm(
     from sweeper import confirming
     from sweeper.runs import find_run
 
-    found = find_run(run, storage)
+    found = find_run(run, storage, to_drive=True)
     sys.exit(
         confirming.confirm(found, samples=samples, seeds=seeds, workers=workers, address=address)
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sweeper.errors import SweeperError
 from sweeper.options import Address, AllowPartial, Log, RunName, Storage, Workers, naming_damage
 
 
@@ -42,7 +43,7 @@ def extend(
     from sweeper import extending
     from sweeper.runs import find_run
 
-    found = find_run(run, storage)
+    found = find_run(run, storage, to_drive=True)
     sys.exit(extending.extend(found, trials, workers=workers, log=log or [], address=address))
 
 
@@ -62,7 +63,13 @@ def merge(
     from sweeper.runs import find_run, runs_root
     from sweeper.stored import merging
 
-    target = runs_root(storage) / output if len(output.parts) == 1 else output
+    root = runs_root(storage)
+    if len(output.parts) > 1:
+        target = output
+    elif root.is_remote:
+        raise SweeperError("a merged run lies on this machine; name its directory by --output")
+    else:
+        target = Path(root.location) / output
     found = [find_run(name, storage) for name in runs]
     with naming_damage(allow_partial) as damaged:
         print(

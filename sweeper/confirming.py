@@ -10,7 +10,6 @@ import shlex
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -104,8 +103,8 @@ def confirm(
         work = Confirmations(experiment, tasks, store)
         n_done = len(tasks) - work.n_remaining
         print(
-            f"{directory.path}: {len(chosen.points)} points that are or may be on the frontier, "
-            f"{len(tasks)} fresh trials of which {n_done} are done"
+            f"{directory.location}: {len(chosen.points)} points that are or may be on the "
+            f"frontier, {len(tasks)} fresh trials of which {n_done} are done"
         )
         stored = store.read(final_only=True)
         ours = stored[stored["trial_id"].isin(task.trial_id for task in tasks)]
@@ -117,7 +116,7 @@ def confirm(
             finished = False
         if not finished:
             options = f"--samples {samples} --seeds {seeds}"
-            where = shlex.quote(str(directory.path))
+            where = shlex.quote(directory.location)
             return interrupted(display, f"sweeper confirm {where} {options}")
         fresh = store.read(final_only=True)
     wanted = fresh[fresh["trial_id"].isin([task.trial_id for task in tasks])]
@@ -149,7 +148,7 @@ def _chosen(directory: RunDirectory, axis: str) -> tuple[Frontier, pd.DataFrame]
     store = ResultStore(directory.results)
     rows = on_axis(store.read(final_only=True), axis)
     if not (rows["status"] == "done").any():
-        raise SweeperError(f"{directory.path}: no trial is done, so there is no frontier")
+        raise SweeperError(f"{directory.location}: no trial is done, so there is no frontier")
     trials = store.read(["trial_id", "trial"], final_only=True).set_index("trial_id")
     found = frontier_points(rows, unit_of(rows))
     may_be = found.points["on_frontier"] | (found.points["membership"] == AMBIGUOUS)
@@ -172,8 +171,8 @@ def _tasks(
         trial, arm = point["trial_id"], point["arm"]
         stored = TrialConfig.model_validate_json(str(rows.loc[trial, "trial"]))
         values, data = _swept(experiment, arm, stored), checksums[arm]
-        model = directory.models / f"{trial}.pt"
-        looks: list[tuple[int, int, Path | None]] = [
+        model = directory.shared("models", f"{trial}.pt")
+        looks: list[tuple[int, int, str | None]] = [
             (samples, seed, None) for seed in range(first_fresh, first_fresh + seeds)
         ]
         if not point["exact"]:  # what enumeration found is not chance: nothing to draw again

@@ -36,8 +36,9 @@ def extend(
         checksums = data_checksums(extended)
         loggers = create(log, directory.logs, extended.name)
         directory.extend(extended.to_yaml())
+        directory.publish()
         print(
-            f"{directory.path}: {before.search.trials} + {n_more} = {n_trials} configurations "
+            f"{directory.location}: {before.search.trials} + {n_more} = {n_trials} configurations "
             "an arm from now on"
         )
         for line in _other_samplers(before, extended):

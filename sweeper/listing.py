@@ -8,12 +8,12 @@ from sweeper.errors import SweeperError
 from sweeper.layers import compose, shipped
 from sweeper.located import Problems
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, list_runs
+from sweeper.runs import RunDirectory, Storage, list_runs
 
 Entries = Mapping[str, str]
 
 
-def text(what: str | None, storage: Path | None) -> str:
+def text(what: str | None, storage: Storage) -> str:
     """List one kind of names, or all kinds.
 
     Raises `SweeperError` for an unknown kind.
@@ -77,7 +77,7 @@ def _spaces() -> Entries:
     return {name: ", ".join(space) for name, space in SPACES.items()}
 
 
-def _runs(storage: Path | None) -> Entries:
+def _runs(storage: Storage) -> Entries:
     return {run.path.name: _about(run) for run in list_runs(storage)}
 
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +20,10 @@ Scale = Annotated[
     str | None, typer.Option(help="Apply one of the file's named scales, e.g. small.")
 ]
 Storage = Annotated[
-    Path | None, typer.Option(help="The directory that holds the runs.  [default: runs]")
+    str | None,
+    typer.Option(
+        help="What holds the runs: a directory, or s3://BUCKET/PREFIX or gs://…  [default: runs]"
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Trials at a time.  [default: as many as fit]")

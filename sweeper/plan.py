@@ -1,25 +1,24 @@
 """What a sweep would do, said before it does anything (`sweeper run --dry-run`)."""
 
 import shlex
-from pathlib import Path
 
 import optuna
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Arm, Experiment, difference, load
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, runs_root
+from sweeper.runs import RunDirectory, Storage, runs_root
 from sweeper.samplers import resolve_sampler
 from sweeper.source import flow
 from trainables.data.corpus import DataConfig
 from trainables.data.files import DataError, data_root, require
 
 
-def describe(experiment: Experiment, storage: Path | None) -> str:
+def describe(experiment: Experiment, storage: Storage) -> str:
     """Tell an experiment's arms, space, a sampled example, trial count, data and directory."""
     search = experiment.search
     total = len(experiment.arms) * search.trials * search.seeds
-    directory = RunDirectory(runs_root(storage) / experiment.name)
+    directory = runs_root(storage).run(experiment.name, to_drive=True)
     samplers = {
         resolve_sampler(search, conditional=arm.space.is_conditional)
         for arm in experiment.arms.values()
@@ -32,7 +31,7 @@ def describe(experiment: Experiment, storage: Path | None) -> str:
         f"sampler     {', '.join(sorted(samplers))}"
         f" (seed {search.sampler.seed}), one study per arm",
         f"resources   {experiment.resources} a trial",
-        f"directory   {directory.path} ({_state(experiment, directory)})",
+        f"directory   {directory.location} ({_state(experiment, directory)})",
     ]
     trials = experiment.example_trials()
     for data in dict.fromkeys(trial.data for trial in trials.values()):
@@ -48,12 +47,13 @@ def refuse_another(experiment: Experiment, directory: RunDirectory) -> None:
         stored = load(directory.experiment_file)
     except SweeperError as error:
         raise SweeperError(
-            f"{directory.path} holds a run that this version cannot read; choose another --name\n"
-            f"{error}"
+            f"{directory.location} holds a run that this version cannot read; choose another "
+            f"--name\n{error}"
         ) from None
     if changes := difference(stored, experiment):
         raise SweeperError(
-            f"{directory.path} belongs to another experiment; choose another --name, or undo:\n"
+            f"{directory.location} belongs to another experiment; choose another --name, or "
+            "undo:\n"
             + "\n".join(f"  {change}" for change in changes)
             + _about_more_trials(stored, experiment, changes, directory)
         )
@@ -66,7 +66,7 @@ def _about_more_trials(
     has, wants = stored.search.trials, given.search.trials
     if has == wants or len(changes) > 1:
         return ""
-    run, lacks = shlex.quote(str(directory.path)), wants - has
+    run, lacks = shlex.quote(directory.location), wants - has
     command = f"resume {run}" if has > wants else f"extend {run} --trials {lacks}"
     return f"\nthe run itself has {has} trials an arm; go on with: sweeper {command}"
 

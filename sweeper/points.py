@@ -2,12 +2,11 @@
 
 import difflib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, find_run, list_runs, runs_root
+from sweeper.runs import RunDirectory, Storage, find_run, list_runs, runs_root
 
 SHORTEST = 6  # characters of an id that are enough to name it
 SHOWN = 8
@@ -22,7 +21,7 @@ class Point(NamedTuple):
     also_in: Sequence[RunDirectory]
 
 
-def find_point(name: str, *, run: str | None = None, storage: Path | None = None) -> Point:
+def find_point(name: str, *, run: str | None = None, storage: Storage = None) -> Point:
     """Find a trial by its id, or by the beginning of it, in one run or in all there are.
 
     Where several runs have it, the first of them by name counts. Raises `SweeperError` where there

@@ -85,7 +85,8 @@ def rerun(point: Point) -> int:
         raise SweeperError(str(error)) from None
     others = "".join(f"; also in {other.path}" for other in point.also_in)
     print(
-        f"{point.trial_id} of {point.run.path}: arm {stored['arm']}, seed {stored['seed']}{others}"
+        f"{point.trial_id} of {point.run.location}: arm {stored['arm']}, seed {stored['seed']}"
+        f"{others}"
     )
     most = "up to " if config.training.schedule else ""  # which may end it early
     print(f"training {most}{run.n_steps} steps on {run.device.type}", flush=True)

@@ -1,37 +1,43 @@
 """A run's directory: what lies where, whose it is, and who may write to it now."""
 
-import contextlib
-import fcntl
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from uuid import uuid4
 
 import yaml
 
 from sweeper.errors import SweeperError
+from sweeper.lease import leased
 from sweeper.located import nearest
+from sweeper.lock import is_locked, locked
+from sweeper.mirror import Mirror, mirror
 from sweeper.results import RESULTS
+from trainables.masking import mask
+from trainables.storage import below, check, directories, is_remote, remove, write
 
-RUNS = "runs"
+RUNS, CHECKPOINTS, MODELS = "runs", "checkpoints", "models"
+Storage = str | os.PathLike[str] | None  # where runs lie: a directory, an address, or `runs`
 
 
 class RunDirectory:
     """`runs/<name>/` of one experiment.
 
-    Reading it needs neither torch nor Ray.
+    `path` is where its files are on this machine, `location` where the run lies: the same, unless
+    it lies in an object store and has a `mirror` here. Reading it needs neither torch nor Ray.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, mirror: Mirror | None = None) -> None:
+        self.path, self.mirror = path, mirror
+        self.location = mirror.location if mirror else str(path)
         self.experiment_file = path / "experiment.yaml"
         self.results = path / RESULTS
         self.journal = path / "study.journal"
-        self.checkpoints = path / "checkpoints"
-        self.models = path / "models"  # of the trials on a frontier
+        self.checkpoints = path / CHECKPOINTS
+        self.models = path / MODELS  # of the trials on a frontier
         self.confirmation = path / "confirmation"  # a store like `results`
         self.frontier = path / "frontier"
         self.comparison = path / "comparison"
@@ -42,7 +48,8 @@ class RunDirectory:
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"
         self._merged_from = path / "merged_from"
-        self._lock = path / "driver.lock"
+        # Beside a copy, which may be put away as a whole.
+        self._lock = path.with_name(f"{path.name}.lock") if mirror else path / "driver.lock"
 
     @property
     def exists(self) -> bool:
@@ -69,11 +76,30 @@ class RunDirectory:
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.experiment_file, experiment_text)
+            if self.mirror:
+                self.mirror.identify()
+            self.publish()
         except OSError as error:
             raise SweeperError(
                 f"cannot write the run directory {self.path}: {error.strerror}; "
                 "free space or choose another --storage"
             ) from None
+
+    def shared(self, *names: str) -> str:
+        """Give the location of something that all workers read and write, as text.
+
+        It is one for `trainables.storage`; a path is absolute.
+        """
+        root = self.mirror.location if self.mirror else str(self.path.absolute())
+        return below(root, *names)
+
+    def publish(self, *names: str) -> None:
+        """Bring an object store up to date with what was written, or with the files of `names`.
+
+        Raises `SweeperError` where that cannot be done.
+        """
+        if self.mirror:
+            self.mirror.push(names or None)
 
     @property
     def description(self) -> str:
@@ -148,7 +174,7 @@ class RunDirectory:
         """Raise `SweeperError` where this is the union of other runs, which has no studies."""
         if runs := self.merged_from:
             raise SweeperError(
-                f"{self.path} is merged from {', '.join(runs)} and cannot be trained further; "
+                f"{self.location} is merged from {', '.join(runs)} and cannot be trained further; "
                 "extend one of those and merge them again"
             )
 
@@ -200,92 +226,151 @@ class RunDirectory:
 
     @contextmanager
     def driven(self) -> Iterator[None]:
-        """Be the run's only driver; the kernel lets go when the process ends, however it ends.
+        """Be the run's only driver.
 
         Raises `SweeperError` while another process drives the run, and where the directory cannot
         be written.
         """
-        try:
-            file = self._lock.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise SweeperError(
-                f"cannot write {self._lock}: {error.strerror}; make the run writable"
-            ) from None
-        with file:
-            try:
-                _lock(file)
-            except BlockingIOError:
-                file.seek(0)
-                owner = file.read().strip() or "another process"
-                raise SweeperError(
-                    f"{self.path} is being driven by {owner}; wait for it, stop it with Ctrl-C, "
-                    "or choose another --name"
-                ) from None
-            with contextlib.suppress(OSError):  # a full disk; the lock itself is the kernel's
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {os.uname().nodename}")
-                file.flush()
-            yield
+        with locked(self._lock, self.location):
+            if self.mirror is None:
+                yield
+                return
+            with leased(
+                self.mirror.location + "/driver.lease",
+                self.location,
+                beat=lambda: self.publish(self.heartbeat.name, self.events.name),
+                lost=self._lost,
+                say=print,
+            ):
+                self.mirror.pull()
+                self.mirror.identify()
+                yield
+                self.publish()
 
     @contextmanager
-    def marked(self) -> Iterator[Path]:
-        """Give a file with a text that is nowhere else, to be looked for from other machines.
+    def marked(self) -> Iterator[str]:
+        """Give the location of a file whose text is its name, to be looked for from elsewhere.
 
         Raises `SweeperError` where it cannot be written.
         """
-        marker = (self.path / f".seen-{uuid4().hex}").absolute()
+        name = f".seen-{uuid4().hex}"
+        marker = self.shared(name)
         try:
-            write_atomically(marker, marker.name)
+            write(marker, name.encode())
             yield marker
         except OSError as error:
             raise SweeperError(
-                f"cannot write {marker}: {error.strerror}; make the run writable"
+                f"cannot write {marker}: {error.strerror or error}; make the run writable"
             ) from None
         finally:
-            marker.unlink(missing_ok=True)
+            with suppress(OSError):
+                remove(marker)
 
     def is_driven(self) -> bool:
         """Say whether a driver is at work on this machine."""
+        return is_locked(self._lock)
+
+    def _lost(self) -> None:
+        """Stop in good order where another driver has taken over."""
+        print(
+            f"{self.location}: another driver has taken over while the store was out of reach",
+            flush=True,
+        )
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Root:
+    """What holds runs: a directory, or a prefix in an object store."""
+
+    def __init__(self, storage: Storage = None) -> None:
+        self.location = RUNS if storage is None else os.fspath(storage)
+        if is_remote(self.location):
+            try:
+                self.location = check(self.location)
+            except ValueError as error:
+                raise SweeperError(f"--storage {mask(self.location)}: {error}") from None
+
+    def __str__(self) -> str:
+        """Give the location, as it was named."""
+        return self.location
+
+    @property
+    def is_remote(self) -> bool:
+        """Say whether runs lie in an object store."""
+        return is_remote(self.location)
+
+    def run(self, name: str, *, to_drive: bool = False) -> RunDirectory:
+        """Give the run of a name, whether it exists or not.
+
+        Of one in an object store, what says which run it is has been fetched; unless it is
+        `to_drive`, so has everything else. Raises `SweeperError` where that cannot be done.
+        """
+        if not self.is_remote:
+            return RunDirectory(Path(self.location) / name)
+        return remote_run(below(self.location, name), to_drive=to_drive)
+
+    def holds(self, run: RunDirectory) -> bool:
+        """Say whether a run is right below."""
+        if run.mirror:
+            return run.location.rpartition("/")[0] == self.location
+        return run.path.resolve().parent == Path(self.location).resolve()
+
+    def names(self) -> list[str]:
+        """Give the names of what is there, runs for the most part, in order.
+
+        Raises `SweeperError` where an object store cannot be used.
+        """
+        if not self.is_remote:
+            found = Path(self.location).glob("[!.]*/experiment.yaml")
+            return sorted(file.parent.name for file in found)
         try:
-            with self._lock.open("r", encoding="utf-8") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+            return directories(self.location)
+        except OSError as error:
+            raise SweeperError(str(error)) from None
 
 
-def _lock(file: TextIO) -> None:
-    for _ in range(20):  # whoever looks at the run holds the lock too, for an instant
-        with contextlib.suppress(BlockingIOError):
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(0.01)
-    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def remote_run(location: str, *, to_drive: bool = False) -> RunDirectory:
+    """Give the run at an address, as `Root.run` does."""
+    copy = mirror(location, driven=to_drive)
+    if to_drive:
+        copy.peek()
+    else:
+        copy.pull()
+    return RunDirectory(copy.path, copy)
 
 
-def runs_root(storage: Path | None = None) -> Path:
-    """Give the directory that holds runs: `--storage`, else `runs` where the command runs."""
-    return storage if storage is not None else Path(RUNS)
+def runs_root(storage: Storage = None) -> Root:
+    """Give what holds runs: `--storage`, else `runs` where the command runs.
+
+    Raises `SweeperError` for an address that is none.
+    """
+    return Root(storage)
 
 
-def find_run(run: str, storage: Path | None = None) -> RunDirectory:
-    """Find a run by name, or by the path of its directory.
+def find_run(run: str, storage: Storage = None, *, to_drive: bool = False) -> RunDirectory:
+    """Find a run by name, or by the path or address of its directory.
 
     Raises `SweeperError` where there is none.
     """
     root = runs_root(storage)
-    for path in (root / run, Path(run)):
-        if (found := RunDirectory(path)).exists:
+    if is_remote(run):
+        above, _, name = run.rstrip("/").rpartition("/")
+        candidates: Iterable[RunDirectory] = [Root(above).run(name, to_drive=to_drive)]
+    elif root.is_remote:
+        candidates = [root.run(run, to_drive=to_drive)]
+    else:
+        candidates = (RunDirectory(path) for path in (Path(root.location) / run, Path(run)))
+    for found in candidates:
+        if found.exists:
             return found
-    hint = nearest(run, [known.path.name for known in list_runs(storage)])
+    hint = nearest(run, root.names())
     raise SweeperError(f"there is no run {run!r} in {root}{hint}; see `sweeper list runs`")
 
 
-def list_runs(storage: Path | None = None) -> list[RunDirectory]:
+def list_runs(storage: Storage = None) -> list[RunDirectory]:
     """Give the runs that there are, by name."""
-    files = sorted(runs_root(storage).glob("[!.]*/experiment.yaml"))
-    return [RunDirectory(file.parent) for file in files]
+    root = runs_root(storage)
+    return [run for run in map(root.run, root.names()) if run.exists]
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -43,7 +43,7 @@ class Task(NamedTuple):
     config_hash: str
     trial_id: str
     confirms: str | None = None  # another trial, of the same configuration
-    model: Path | None = None  # trained already, to be evaluated only
+    model: str | None = None  # its location, where it is trained already, to be evaluated only
 
 
 class ArmStudy:

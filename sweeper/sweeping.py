@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from sweeper import experiment as experiments
 from sweeper.attempt import attempt
@@ -16,7 +15,7 @@ from sweeper.loggers import Logger, create
 from sweeper.plan import refuse_another
 from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, runs_root
+from sweeper.runs import RunDirectory, Storage, runs_root
 from sweeper.search import Sweep
 from sweeper.stored import reading
 
@@ -26,7 +25,7 @@ DONE, TRIALS_FAILED, INTERRUPTED = 0, 1, 130  # exit codes
 def run(
     experiment: Experiment,
     *,
-    storage: Path | None,
+    storage: Storage,
     workers: int | None,
     log: Sequence[str] = (),
     address: str | None = None,
@@ -37,7 +36,7 @@ def run(
     this machine. Returns the exit code. Raises `SweeperError` before anything starts where data, a
     GPU, the cluster or a logger is missing, or the run directory holds another experiment.
     """
-    directory = RunDirectory(runs_root(storage) / experiment.name)
+    directory = runs_root(storage).run(experiment.name, to_drive=True)
     if directory.exists:
         directory.refuse_merged()
         refuse_another(experiment, directory)
@@ -83,11 +82,11 @@ def proceed(
     for notice in store.set_aside_damaged():
         print(f"{notice}; its trials are trained again")
     stored = store.read(final_only=True)
-    n_trials = directory.n_trials
+    n_trials, where = directory.n_trials, directory.location
     if len(stored) < n_trials:
-        print(f"{directory.path}: {len(stored)} of {n_trials} trials are done; training the rest")
+        print(f"{where}: {len(stored)} of {n_trials} trials are done; training the rest")
     else:
-        print(f"{directory.path}: all {n_trials} trials are done")
+        print(f"{where}: all {n_trials} trials are done")
     display = progress(n_trials, stored, experiment.frontier.maximize)
     sweep = _open(experiment, directory, checksums)
     for notice in sweep.notices:
@@ -96,7 +95,7 @@ def proceed(
         with attempt(directory, display, loggers, address=address) as listener:
             finished = drive(sweep, directory, listener, workers, address)
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the sweep had begun
-        return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
+        return interrupted(display, f"sweeper resume {shlex.quote(where)}")
     if finished:
         store.compact()
         directory.finish(display.n_finished)
@@ -104,11 +103,11 @@ def proceed(
         print(reading.frontier([directory]))
     n_failed = display.statuses["failed"]
     if not finished:
-        return interrupted(display, f"sweeper resume {shlex.quote(str(directory.path))}")
+        return interrupted(display, f"sweeper resume {shlex.quote(where)}")
     if n_failed > experiment.search.allowed_failures:
         print(
             f"{n_failed} trials failed, more than search.allowed_failures "
-            f"({experiment.search.allowed_failures}); `sweeper status {directory.path}` says why"
+            f"({experiment.search.allowed_failures}); `sweeper status {where}` says why"
         )
         return TRIALS_FAILED
     return DONE

@@ -70,7 +70,11 @@ def check(location: str) -> str:
         )
     if not parts.netloc:
         raise ValueError(f"{parts.scheme}:// names no bucket; an address is s3://bucket/prefix")
-    if any(part in ("", ".", "..") for part in parts.path[1:].rstrip("/").split("/") if parts.path.strip("/")):
+    if any(
+        part in ("", ".", "..")
+        for part in parts.path[1:].rstrip("/").split("/")
+        if parts.path.strip("/")
+    ):
         raise ValueError("an address has no empty part, '.' or '..'")
     return location.rstrip("/")
 

@@ -228,7 +228,7 @@ class Cluster:
         if not nodes:
             return
         with self.directory.marked() as marker:
-            task = Look(str(marker), marker.read_text("utf-8"), self.data, str(data_root()))
+            task = Look(marker, marker.rpartition("/")[2], self.data, str(data_root()))
             for node, answer in [(node, _look_from(node, task)) for node in nodes]:
                 _refuse(node, _answer(answer))
                 self.nodes[node.id] = node

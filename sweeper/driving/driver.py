@@ -6,7 +6,6 @@ a fresh Tune run over the same journal and result store.
 
 import logging
 import shutil
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ from sweeper.driving.scheduler import Pruning
 from sweeper.driving.searcher import MANY, TaskSearcher
 from sweeper.driving.session import session
 from sweeper.experiment import Experiment
-from sweeper.runs import RunDirectory
+from sweeper.runs import CHECKPOINTS, RunDirectory
 from sweeper.work import Listener, Work
 from trainables import storage
 from trainables.checkpoint import Checkpoints
@@ -72,15 +71,15 @@ def drive(
         raise interruption.error
     if interruption.requested:
         return False
-    _tidy(directory.checkpoints)
+    _tidy(directory.shared(CHECKPOINTS))
     return True
 
 
-def _tidy(checkpoints: Path) -> None:
+def _tidy(checkpoints: str) -> None:
     """Remove the states that nobody needs any more, but neither logs nor what was set aside."""
-    for directory in checkpoints.glob("*/"):
-        Checkpoints(str(directory)).remove()
-    storage.prune(str(checkpoints))
+    for trial in storage.directories(checkpoints):
+        Checkpoints(storage.below(checkpoints, trial)).remove()
+    storage.prune(checkpoints)
 
 
 class _StopOnInterruption(Stopper):

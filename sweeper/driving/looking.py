@@ -1,17 +1,18 @@
 """What a node sees of a run: its directory, its data and the code that would train there."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from sweeper.rows import code_version
+from trainables import storage
 from trainables.data.corpus import DataConfig
 from trainables.data.files import DataError, require
 
 
 class Look(NamedTuple):
-    """What to look for: a marker file with its text in the run directory, and data sets."""
+    """What to look for: a marker file by its location, its text, and data sets."""
 
     marker: str
     text: str
@@ -33,13 +34,19 @@ def look(task: Look) -> Seen:
 
 
 def _storage(task: Look) -> str | None:
-    marker = Path(task.marker)
+    directory = task.marker.rpartition("/")[0]
     try:
-        if marker.read_text("utf-8") != task.text:
-            return f"{marker.parent} is another directory there"
+        if storage.read(task.marker).decode() != task.text:
+            return f"{directory} is another directory there"
     except OSError as error:
-        return f"{marker.parent} is not there ({error.strerror})"
-    return None if os.access(marker.parent, os.W_OK) else f"{marker.parent} cannot be written"
+        return f"{directory} is not there ({error.strerror or error})"
+    own = f"{task.marker}-{uuid4().hex}"
+    try:
+        storage.write(own, b"")
+        storage.remove(own)
+    except OSError as error:
+        return f"{directory} cannot be written ({error.strerror or error})"
+    return None
 
 
 def _data(task: Look) -> str | None:

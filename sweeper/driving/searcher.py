@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -14,9 +13,10 @@ from sweeper.driving.interruption import Interruption
 from sweeper.errors import SweeperError
 from sweeper.failures import write_log
 from sweeper.rows import trial_rows
-from sweeper.runs import RunDirectory
+from sweeper.runs import CHECKPOINTS, MODELS, RunDirectory
 from sweeper.search import PRUNED, Task
 from sweeper.work import Listener, Work
+from trainables import storage
 from trainables.checkpoint import Checkpoints
 from trainables.data.files import data_root
 from trainables.trainable import Assignment
@@ -71,6 +71,7 @@ class TaskSearcher(Searcher):
             task = self.work.next()
             if task is None:  # but what is at work may come back, should its worker die
                 return None if self.running else Searcher.FINISHED
+            self.directory.publish()
             self.running[trial_id] = task
             self.listener.started(task)
             return self._assignment(task)._asdict()
@@ -120,6 +121,7 @@ class TaskSearcher(Searcher):
                 write_log(self.directory.failures, task.trial_id, where, text)
             rows = trial_rows(self.work.experiment, task, report)
             self.work.finish(task, rows)
+            self.directory.publish()
             Checkpoints(self._checkpoints(task)).remove()
             self._prune_models()
             self.listener.finished(task, rows)
@@ -160,8 +162,8 @@ class TaskSearcher(Searcher):
             threads=max(1, int(resources.cpu)),
             checkpoint_seconds=policy.seconds,
             checkpoint_steps=policy.steps,
-            model=str(task.model.absolute()) if task.model else None,
-            keep=None if task.confirms else str((self._models / f"{task.trial_id}.pt").absolute()),
+            model=task.model,
+            keep=None if task.confirms else self.directory.shared(MODELS, f"{task.trial_id}.pt"),
         )
 
     def _pass_on(self, report: Mapping[str, Any]) -> None:
@@ -172,20 +174,17 @@ class TaskSearcher(Searcher):
     def _max_failures(self) -> int:
         return self.work.experiment.resources.max_failures
 
-    @property
-    def _models(self) -> Path:
-        return self.directory.models
-
     def _prune_models(self) -> None:
         """Drop the models of trials that no frontier needs, now or ever again."""
         running = {task.trial_id for task in self.running.values()}
         keep = self.work.frontier() | running
-        for model in self._models.glob("*.pt"):
-            if model.stem not in keep:
-                model.unlink(missing_ok=True)
+        models = self.directory.shared(MODELS)
+        for model in storage.files(models):
+            if model.name.removesuffix(".pt") not in keep:
+                storage.remove(storage.below(models, model.name))
 
     def _checkpoints(self, task: Task) -> str:
-        return str((self.directory.checkpoints / task.trial_id).absolute())
+        return self.directory.shared(CHECKPOINTS, task.trial_id)
 
     @contextmanager
     def _stopping_on_error(self) -> Iterator[None]:
@@ -198,7 +197,7 @@ class TaskSearcher(Searcher):
                 error
                 if isinstance(error, SweeperError)
                 else SweeperError(
-                    f"cannot write below {self.directory.path}: {error.strerror or error}; "
+                    f"cannot write below {self.directory.location}: {error.strerror or error}; "
                     "mend it and resume the run"
                 )
             )

@@ -125,7 +125,7 @@ def claim_rows(answers: Sequence[tuple[Answer, Group | None]]) -> pd.DataFrame:
                     "claim": found.claim.text,
                     "setting": found.claim.setting,
                     "protocol": group.text if group else None,
-                    "runs": ", ".join(str(r.run.path) for r in group.runs) if group else None,
+                    "runs": ", ".join(r.run.location for r in group.runs) if group else None,
                     "claim_verdict": found.verdict,
                     "statement": str(statement),
                     "verdict": evidence.verdict,

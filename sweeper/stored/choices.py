@@ -46,7 +46,7 @@ def chosen_axis(runs: Sequence[RunDirectory], mi: str | None) -> str:
     if mi is not None:
         return mi
     maximised = sorted({run.maximizes for run in runs})
-    names = " ".join(str(run.path) for run in runs)
+    names = " ".join(run.location for run in runs)
     if len(maximised) > 1:
         raise SweeperError(
             f"{names}: their experiments maximise different information "
@@ -70,7 +70,7 @@ def placed(rows: pd.DataFrame, runs: Sequence[RunDirectory], mi: str | None) -> 
     done = rows.loc[rows["status"] == "done"]
     if axis != MODEL and len(done) and done[axis].isna().all():
         raise SweeperError(
-            f"{' '.join(str(run.path) for run in runs)}: no trial has a value of {axis}, which "
+            f"{' '.join(run.location for run in runs)}: no trial has a value of {axis}, which "
             f"older versions did not measure; show the information of the model with --mi {MODEL}"
         )
     return on_axis(rows, axis)
@@ -81,7 +81,7 @@ def refuse_mixed(rows: pd.DataFrame, runs: Sequence[RunDirectory], force: bool) 
     experiments = [str(name) for name in rows["experiment"].unique()]
     if len(experiments) > 1 and not force:
         raise SweeperError(
-            f"{' '.join(str(run.path) for run in runs)}: points of {len(experiments)} experiments "
+            f"{' '.join(run.location for run in runs)}: points of {len(experiments)} experiments "
             f"({', '.join(experiments)}) may not compare; take them together with --force"
         )
 

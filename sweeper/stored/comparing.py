@@ -35,7 +35,7 @@ from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.located import nearest
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, find_run
+from sweeper.runs import RunDirectory, Storage, find_run
 from sweeper.stored.choices import chosen_axis, placed, unit_of, writable
 
 _NEEDED = (
@@ -59,7 +59,7 @@ class Arm(NamedTuple):
 def comparison(
     names: Sequence[str],
     *,
-    storage: Path | None = None,
+    storage: Storage = None,
     output: Path | None = None,
     per: str | None = None,
     hull: bool = False,
@@ -122,7 +122,7 @@ def comparison(
     return "\n".join([*lines, "", *map(str, paths)])
 
 
-def _sides(names: Sequence[str], storage: Path | None, damaged: list[str] | None) -> list[Arm]:
+def _sides(names: Sequence[str], storage: Storage, damaged: list[str] | None) -> list[Arm]:
     if len(names) > 2:
         raise SweeperError(f"two sides can be compared; got {len(names)}")
     if len(names) == 1:
@@ -142,7 +142,7 @@ def _sides(names: Sequence[str], storage: Path | None, damaged: list[str] | None
     return sides
 
 
-def _side(name: str, storage: Path | None, damaged: list[str] | None) -> Arm:
+def _side(name: str, storage: Storage, damaged: list[str] | None) -> Arm:
     run, arm = _found(name, storage)
     rows, arms = _read(run, damaged)
     if arm is None:
@@ -151,11 +151,11 @@ def _side(name: str, storage: Path | None, damaged: list[str] | None) -> Arm:
         arm = arms[0]
     if arm not in arms:
         hint = nearest(arm, arms) or f"; there are {', '.join(arms)}"
-        raise SweeperError(f"{run.path} has no ended trial of an arm {arm!r}{hint}")
+        raise SweeperError(f"{run.location} has no ended trial of an arm {arm!r}{hint}")
     return Arm(run, arm, rows[rows["arm"] == arm])
 
 
-def _found(name: str, storage: Path | None) -> tuple[RunDirectory, str | None]:
+def _found(name: str, storage: Storage) -> tuple[RunDirectory, str | None]:
     """A run by its name, or a run and an arm by `RUN:ARM`; either may hold colons."""
     try:
         return find_run(name, storage), None
@@ -172,7 +172,9 @@ def _found(name: str, storage: Path | None) -> tuple[RunDirectory, str | None]:
 def _read(run: RunDirectory, damaged: list[str] | None) -> tuple[pd.DataFrame, list[str]]:
     rows = read_runs([run.path], _NEEDED, final_only=True, damaged=damaged)
     if rows.empty:
-        raise SweeperError(f"{run.path}: no trial has ended yet, so there is nothing to compare")
+        raise SweeperError(
+            f"{run.location}: no trial has ended yet, so there is nothing to compare"
+        )
     return rows, sorted(rows["arm"].unique())
 
 

@@ -40,7 +40,9 @@ def export(
         raise SweeperError(f"--to: {unknown('format', to, FILES)}")
     table = ResultStore(run.results, damaged).table(final_only=final_only or to == "optuna")
     if not len(table):
-        raise SweeperError(f"{run.path}: no trial has ended yet, so there is nothing to export")
+        raise SweeperError(
+            f"{run.location}: no trial has ended yet, so there is nothing to export"
+        )
     path = output or run.path / "export" / FILES[to]
     with _replacing(path) as partial:
         if to == "csv":

@@ -63,7 +63,7 @@ def merge(
         raise SweeperError("\n".join([*warnings, hint]))
     tables = [ResultStore(run.results, damaged).table() for run in runs]
     if not any(map(len, tables)):
-        names = ", ".join(str(run.path) for run in runs)
+        names = ", ".join(run.location for run in runs)
         raise SweeperError(f"no trial has ended in {names}, so there is nothing to merge")
     conflicts = _conflicts(runs, tables)
     if conflicts and not force:
@@ -98,7 +98,7 @@ def _shares(
         n_known = _n_trials(table) - _n_trials(part)
         known = f", {n_known} more were there already" if n_known else ""
         driven = "; it is being driven, so there will be more" if run.is_driven() else ""
-        yield f"  {_n_trials(part)} of {run.path}{known}{driven}"
+        yield f"  {_n_trials(part)} of {run.location}{known}{driven}"
 
 
 def _n_trials(table: pa.Table) -> int:
@@ -128,7 +128,10 @@ def _differences(runs: Sequence[RunDirectory], documents: Sequence[Document]) ->
     lines = []
     for run, other in zip(runs[1:], others, strict=True):
         if found := list(changes(first, other)):
-            lines += [f"  {runs[0].path} -> {run.path}:", *(f"    {line}" for line in found)]
+            lines += [
+                f"  {runs[0].location} -> {run.location}:",
+                *(f"    {line}" for line in found),
+            ]
     return ["these are runs of different experiments:", *lines] if lines else []
 
 

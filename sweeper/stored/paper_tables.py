@@ -69,7 +69,7 @@ def table_rows(table: Table, ours: Sequence[Ours]) -> pd.DataFrame:
             rows.append(_row("published", True, method, name, figure, None, ""))
     experiments = {arm.experiment for arm in table.arms}
     for own in ours:
-        runs = ", ".join(str(r.run.path) for r in own.group.runs if r.experiment in experiments)
+        runs = ", ".join(r.run.location for r in own.group.runs if r.experiment in experiments)
         for method in table.methods:
             if found := own.of(method):
                 for name, figure in found.figures.items():

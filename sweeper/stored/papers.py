@@ -14,7 +14,7 @@ from analysis.papers.paper import Paper
 from analysis.plots.files import write_all, writers
 from sweeper.errors import SweeperError
 from sweeper.located import unknown
-from sweeper.runs import RunDirectory, runs_root
+from sweeper.runs import RunDirectory, Storage, runs_root
 from sweeper.stored.answers import answer_all, claim_lines, claim_rows, group_runs
 from sweeper.stored.choices import writable
 from sweeper.stored.paper_tables import measure, table_lines, table_rows
@@ -32,7 +32,7 @@ def describe(
     name: str,
     runs: Sequence[RunDirectory] = (),
     *,
-    storage: Path | None = None,
+    storage: Storage = None,
     output: Path | None = None,
     damaged: list[str] | None = None,
 ) -> str:
@@ -74,17 +74,17 @@ def describe(
 def _named(run: RunDirectory, paper: Paper, damaged: list[str] | None) -> Recognised:
     if (found := recognise(run, paper.experiments, damaged)) is None:
         raise SweeperError(
-            f"{run.path} holds no ended trial of an experiment that {paper.name} needs; name runs "
-            f"of {', '.join(paper.experiments)}"
+            f"{run.location} holds no ended trial of an experiment that {paper.name} needs; name "
+            f"runs of {', '.join(paper.experiments)}"
         )
     return found
 
 
 def _runs(found: Sequence[Recognised]) -> list[str]:
     return [
-        f"  {r.run.path}: {r.experiment}, {r.protocol.split} split, {len(r.rows)} ended trials"
+        f"  {r.run.location}: {r.experiment}, {r.protocol.split} split, {len(r.rows)} ended trials"
         f" of {r.n_trials}; {r.protocol}"
-        for r in sorted(found, key=lambda r: str(r.run.path))
+        for r in sorted(found, key=lambda r: r.run.location)
     ]
 
 
@@ -93,13 +93,13 @@ def _pictures(paper: Paper, found: Sequence[Recognised]) -> list[str]:
     lines = []
     for picture in paper.pictures:
         lines.append(f"  [{picture.number}] {picture.title}")
-        runs = [str(r.run.path) for r in found if r.experiment == picture.experiment]
+        runs = [r.run.location for r in found if r.experiment == picture.experiment]
         drawn = [f"    {shlex.join(['sweeper', 'frontier', r, *picture.options])}" for r in runs]
         lines += sorted(drawn) or [f"    no run of {picture.experiment}"]
     return ["pictures", *lines] if lines else []
 
 
-def _missing(paper: Paper, found: Sequence[Recognised], storage: Path | None) -> list[str]:
+def _missing(paper: Paper, found: Sequence[Recognised], storage: Storage) -> list[str]:
     """Name the runs at the shipped protocol that the paper needs and that are not complete."""
     needed: dict[tuple[str, str], list[str]] = {}
     for claim in paper.claims:
@@ -124,16 +124,17 @@ def _missing(paper: Paper, found: Sequence[Recognised], storage: Path | None) ->
         if most is None:
             command = _command(experiment, split, storage)
         else:
-            command = f"sweeper resume {shlex.quote(str(most.run.path))}"
+            command = f"sweeper resume {shlex.quote(most.run.location)}"
         lines.append(f"  {command}\n    for {', '.join(dict.fromkeys(why))}")
     return ["missing", *lines] if lines else []
 
 
-def _command(experiment: str, split: str, storage: Path | None) -> str:
+def _command(experiment: str, split: str, storage: Storage) -> str:
     shipped = Shipped(experiment)
     name = shipped.title if split == shipped.split else f"{shipped.title}-{split}"
     root = runs_root(storage)
-    while (root / name).exists():
+    taken = set(root.names())
+    while name in taken:
         name += "-as-shipped"
     options = ["--set", f"trial.evaluation.split={split}"] * (split != shipped.split)
     options += ["--name", name] if name != shipped.title else []

@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError
 from sweeper.layers import compose, merge, prune, shipped
 from sweeper.located import Node, Place, Problems
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, list_runs
+from sweeper.runs import RunDirectory, Storage, list_runs
 
 _DOCUMENT = Place("document")
 _SPLIT = "evaluation.split"  # a part of the protocol by itself
@@ -75,7 +75,7 @@ class Recognised(NamedTuple):
 
 
 def recognise_all(
-    experiments: Collection[str], storage: Path | None, damaged: list[str] | None = None
+    experiments: Collection[str], storage: Storage, damaged: list[str] | None = None
 ) -> tuple[list[Recognised], list[str]]:
     """Find the stored runs of some shipped experiments, and say which runs cannot be read.
 

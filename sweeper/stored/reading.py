@@ -137,7 +137,7 @@ def _curves(
     curves = training_curves(rows, found)
     if not has_several_steps(curves):
         raise SweeperError(
-            f"{' '.join(str(run.path) for run in runs)}: every trial was evaluated at its last "
+            f"{' '.join(run.location for run in runs)}: every trial was evaluated at its last "
             "step only; set evaluation.every in the experiment and run it under another name"
         )
     return curves

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.report import report_page
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, runs_root, write_atomically
+from sweeper.runs import RunDirectory, Storage, runs_root, write_atomically
 from sweeper.stored.choices import placed, refuse_mixed, unit_of, writable
 
 REPORT = "report.html"
@@ -27,7 +27,7 @@ def report(
     per: str | None = None,
     mi: str | None = None,
     force: bool = False,
-    storage: Path | None = None,
+    storage: Storage = None,
     damaged: list[str] | None = None,
 ) -> str:
     """Write the page on `runs`, and say where it lies and what it holds.
@@ -71,7 +71,7 @@ def _rows(runs: Sequence[RunDirectory], damaged: list[str] | None) -> pd.DataFra
     return rows.merge(trials[[*key, "trial"]], on=key, how="left", validate="one_to_one")
 
 
-def _described(runs: Sequence[RunDirectory], storage: Path | None) -> list[Mapping[str, str]]:
+def _described(runs: Sequence[RunDirectory], storage: Storage) -> list[Mapping[str, str]]:
     """What each run says of itself, under the name that `read_runs` gives it."""
     distinct = {run.path.resolve(): run for run in runs}
     names = [path.name for path in distinct]
@@ -86,10 +86,10 @@ def _described(runs: Sequence[RunDirectory], storage: Path | None) -> list[Mappi
     ]
 
 
-def _rerun(run: RunDirectory, storage: Path | None) -> str:
+def _rerun(run: RunDirectory, storage: Storage) -> str:
     """Give the command that trains a trial of `run` again, TRIAL_ID for its id."""
-    if run.path.resolve().parent != runs_root(storage).resolve():
-        return f"sweeper rerun TRIAL_ID --run {shlex.quote(str(run.path))}"
+    if not runs_root(storage).holds(run):
+        return f"sweeper rerun TRIAL_ID --run {shlex.quote(run.location)}"
     return "sweeper rerun TRIAL_ID" + (
         f" --storage {shlex.quote(str(storage))}" if storage else ""
     )

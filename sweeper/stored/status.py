@@ -31,7 +31,7 @@ def text(seen: Look) -> str:
     """Say how far a run is, what is at work, what failed and why, and its frontier so far."""
     known, run = seen.stored, seen.run
     lines = [
-        f"{run.path}: {seen.state}; {known.n_ended} of {known.n_trials} trials have ended"
+        f"{run.location}: {seen.state}; {known.n_ended} of {known.n_trials} trials have ended"
         + _by_status(known.ended)
     ]
     lines += [f"  from {path}" for path in run.merged_from]

@@ -205,7 +205,7 @@ def test_a_directory_without_an_experiment_is_no_run(tmp_path: Path) -> None:
 
     assert list_runs(tmp_path) == []
     assert list_runs(tmp_path / "none") == []
-    assert runs.runs_root(None) == Path("runs")
+    assert str(runs.runs_root(None)) == "runs"
 
 
 def test_a_union_has_the_trials_it_was_given_and_is_not_trained(run: RunDirectory) -> None:

@@ -141,7 +141,7 @@ def test_a_store_that_stays_down_is_an_error_of_one_line(
 @pytest.mark.usefixtures("server")
 def test_what_will_never_work_is_not_tried_again() -> None:
     start = time.monotonic()
-    with pytest.raises(StorageError, match="^s3://nobodys-bucket/a cannot be used: .*BUCKET"):
+    with pytest.raises(StorageError, match=r"^s3://nobodys-bucket/a cannot be used: .*BUCKET"):
         storage.write("s3://nobodys-bucket/a", b"1")
 
     assert time.monotonic() - start < 30

@@ -1,0 +1,149 @@
+"""A copy, on this machine, of a run that lies in an object store.
+
+Everything that reads or writes a run works on files. So a run at `s3://bucket/runs/name` has a
+local copy, which is brought up to date before it is used and written back after every change. What
+workers write while they train, their states and models, goes to the store at once, from whatever
+machine they are on. Optuna's journal needs a file system that appends and locks, which object
+stores do not: its copy in the store is complete after each trial that was begun or has ended.
+
+A driver's copy is its own. Who only looks at a run has another, so neither disturbs the other.
+"""
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from sweeper.errors import SweeperError
+from trainables import storage
+from trainables.storage import File, StorageError, below
+
+CACHE = "SWEEPER_CACHE_DIR"  # names the directory for copies
+RUN_ID = "run.id"  # tells a run from an earlier one of the same name
+_REMOTE = ("checkpoints/", "models/")  # which workers read and write themselves
+_LOCAL = ("ray/", "driver.lock", "driver.lease")
+_PARTS = (".parquet",)  # never change, so their size tells them from damaged ones
+_FIRST = (RUN_ID, "experiment.yaml", "distinct_trials", "merged_from")
+
+
+class Mirror:
+    """The local copy at `path` of the run at `location`.
+
+    All methods raise `SweeperError` where the store cannot be used, and `OSError` where the copy
+    cannot be written.
+    """
+
+    def __init__(self, location: str, path: Path) -> None:
+        self.location, self.path = location, path
+        self._synced: dict[str, str] = {}  # local stamps of what the store has, by name
+
+    def peek(self) -> None:
+        """Bring what says which run it is up to date, and nothing else."""
+        self._forget_another()
+        for name in _FIRST:
+            self._fetch(name)
+
+    def pull(self) -> None:
+        """Bring everything up to date; what the store does not have stays, to be pushed."""
+        with _refusing():
+            remote = {file.name: file for file in storage.files(self.location)}
+        self.peek()
+        wanted = {name: file for name, file in remote.items() if not _is_apart(name)}
+        here = {file.name: file for file in storage.files(str(self.path))}
+        for name, file in wanted.items():
+            if name not in _FIRST and not (
+                name.endswith(_PARTS) and name in here and here[name].size == file.size
+            ):
+                self._fetch(name)
+        here = {file.name: file for file in storage.files(str(self.path))}
+        self._synced = {name: here[name].stamp for name in wanted if name in here}
+
+    def identify(self) -> None:
+        """Mark a run that has no mark yet, for it is new or was copied there by hand."""
+        if not (self.path / RUN_ID).exists():
+            storage.write(str(self.path / RUN_ID), uuid4().hex.encode())
+
+    def push(self, only: Collection[str] | None = None) -> None:
+        """Write what has changed here since the last push or pull to the store.
+
+        What was removed here is removed there. `only` names the files to look at.
+        """
+        here = {file.name: file for file in self._here() if only is None or file.name in only}
+        with _refusing():
+            for name in sorted(here, key=_order):
+                if self._synced.get(name) != here[name].stamp:
+                    self._send(name)
+                    self._synced[name] = here[name].stamp
+            if only is None:
+                for name in self._synced.keys() - here.keys():
+                    storage.remove(below(self.location, name))
+                    del self._synced[name]
+
+    def _here(self) -> Iterator[File]:
+        for file in storage.files(str(self.path)):
+            if not _is_apart(file.name) and not file.name.endswith((".partial", ".lock")):
+                yield file
+
+    def _send(self, name: str) -> None:
+        try:
+            content = (self.path / name).read_bytes()
+        except FileNotFoundError:  # replaced or removed since it was listed
+            return
+        storage.write(below(self.location, name), content)
+
+    def _fetch(self, name: str) -> None:
+        with _refusing():
+            try:
+                content = storage.read(below(self.location, name))
+            except FileNotFoundError:
+                if name in _FIRST:
+                    (self.path / name).unlink(missing_ok=True)
+                return
+        storage.write(str(self.path / name), content)
+
+    def _forget_another(self) -> None:
+        """Put away the copy of an earlier run of the same name, which was moved or deleted."""
+        mine = self.path / RUN_ID
+        with _refusing():
+            try:
+                theirs = storage.read(below(self.location, RUN_ID))
+            except FileNotFoundError:
+                theirs = b""
+        if self.path.exists() and (not mine.exists() or mine.read_bytes() != theirs):
+            if mine.exists():
+                self.path.rename(self.path.with_name(f"{self.path.name}.{uuid4().hex[:8]}"))
+            else:
+                shutil.rmtree(self.path)
+
+
+def mirror(location: str, *, driven: bool) -> Mirror:
+    """Give the copy of a run for one who drives it, or for one who only looks."""
+    scheme, _, path = location.partition("://")
+    return Mirror(location, cache() / ("driven" if driven else "read") / scheme / path)
+
+
+def cache() -> Path:
+    """Give the directory for copies: what `SWEEPER_CACHE_DIR` names, or the usual place."""
+    if named := os.environ.get(CACHE):
+        return Path(named).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what a store refuses into what the command line prints."""
+    try:
+        yield
+    except StorageError as error:
+        raise SweeperError(f"{error}; mend the access, then go on") from None
+
+
+def _is_apart(name: str) -> bool:
+    return name.startswith((*_REMOTE, *_LOCAL))
+
+
+def _order(name: str) -> tuple[bool, str]:
+    """Rows first: should the rest be lost, it can be made again from them."""
+    return not name.startswith("results/"), name
