@@ -59,7 +59,7 @@ class Beat(_Record):
     time: AwareDatetime
     every_seconds: float
     address: str | None  # of the Ray cluster, where it is not this machine's own
-    workers: int
+    workers: int  # 0 while they start
     trials: int
     ended: dict[str, int]  # trials by their status
     lost_workers: int
@@ -146,7 +146,7 @@ class Heartbeat:
             time=now,
             every_seconds=self.seconds,
             address=self.address,
-            workers=display.n_workers,
+            workers=display.n_workers if display.is_shown else 0,
             trials=display.n_trials,
             ended=dict(display.statuses),
             lost_workers=display.n_lost,

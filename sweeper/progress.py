@@ -49,7 +49,7 @@ class Progress:
         self.running: dict[str, Running] = {}
         self.durations: list[float] = []
         self.n_lost = 0  # workers
-        self.is_stopping = False
+        self.is_shown = self.is_stopping = False
         self.start = time.monotonic()
 
     @property
@@ -115,6 +115,7 @@ class Progress:
     def shown(self, n_workers: int) -> Iterator[None]:
         """Show the sweep while the body trains `n_workers` trials at a time."""
         self.n_workers, self.start = n_workers, time.monotonic()
+        self.is_shown = True
         yield
 
 

@@ -168,7 +168,10 @@ def _sign(age: float) -> str:
 
 
 def _conditions(seen: Look, beat: Beat) -> Iterator[str]:
-    yield f"{beat.workers} worker{'s' * (beat.workers != 1)}"
+    if beat.workers == 0:
+        yield "its workers are starting"
+    else:
+        yield f"{beat.workers} worker{'s' * (beat.workers != 1)}"
     if beat.address:
         yield f"Ray at {beat.address}"
     if beat.state == STOPPING:
@@ -176,7 +179,8 @@ def _conditions(seen: Look, beat: Beat) -> Iterator[str]:
     elif beat.seconds_left is not None:
         yield f"about {clock(beat.seconds_left)} left"
     if beat.lost_workers:
-        yield f"{beat.lost_workers} workers were lost, see {seen.run.failures}"
+        lost = "1 worker was" if beat.lost_workers == 1 else f"{beat.lost_workers} workers were"
+        yield f"{lost} lost, see {seen.run.failures}"
 
 
 def _at_work(trial: RunningTrial, now: datetime) -> str:

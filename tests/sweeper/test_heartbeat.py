@@ -57,6 +57,14 @@ def test_a_sign_says_who_drives_and_what_is_at_work(
     assert abs((running.since - before).total_seconds()) < 1
 
 
+def test_workers_that_are_not_there_yet_are_none(path: Path, display: Progress) -> None:
+    with Heartbeat(path, display, attempt="a"):
+        beat = read(path)
+
+    assert beat is not None
+    assert beat.workers == 0
+
+
 def test_signs_follow_each_other_until_a_last_one(
     path: Path, display: Progress, task: Task
 ) -> None:

@@ -62,6 +62,20 @@ def test_what_is_not_known_of_a_trial_at_work_is_left_out(store_run: StoreRun) -
     assert lines(run)[2:] == ["  1 worker", "  tiny c0ffee-0 running: step 0/?, for 0:01:01"]
 
 
+@pytest.mark.parametrize(
+    ("sign", "told"),
+    [
+        ({"workers": 0}, "  its workers are starting"),
+        ({"lost_workers": 1}, "  2 workers; 1 worker was lost, see runs/tiny/failures"),
+    ],
+)
+def test_workers_are_counted(store_run: StoreRun, sign: dict[str, Any], told: str) -> None:
+    run = store_run()
+    leave(run, seconds_left=None, running=[], **sign)
+
+    assert lines(run)[2:] == [told]
+
+
 def test_a_driver_that_is_stopping_says_so(store_run: StoreRun) -> None:
     run = store_run()
     leave(run, state=STOPPING)
