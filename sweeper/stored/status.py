@@ -197,7 +197,7 @@ def _told(failure: Failure) -> Iterator[str]:
     if failure.log is not None:
         if failure.last_line and failure.last_line not in failure.reason:
             yield f"    last line: {failure.last_line}"
-        yield f"    the whole of it: {failure.log}"
+        yield f"    in full: {failure.log}"
 
 
 def _by_status(counts: Mapping[str, int]) -> str:

@@ -1,13 +1,15 @@
 import itertools
 import re
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from soak.machine import Machine, wait_until
 from sweeper import cli
 from sweeper.corpora import data_checksums
 from sweeper.experiment import Experiment, load
@@ -184,3 +186,16 @@ def store(tmp_path: Path) -> ResultStore:
 def run(tmp_path: Path, ended: MakeRows) -> Run:
     """A run over which sweeps can follow each other."""
     return Run(tmp_path / "run", ended)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """Runs commands in processes of their own, which must all be gone in the end."""
+    machine = Machine(tmp_path)
+    try:
+        yield machine
+        wait_until(lambda: not machine.processes())  # Ray's daemons watch their parents
+        assert list(machine.ray.iterdir()) == []
+    finally:
+        machine.clear()
+        shutil.rmtree(machine.ray, ignore_errors=True)

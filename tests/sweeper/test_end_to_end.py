@@ -4,9 +4,8 @@ Ray takes seconds to start, so each test lets several things happen to one run.
 """
 
 import re
-import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +40,6 @@ TIMINGS = [
 # Trials of a few seconds: long enough to be caught at work.
 LONG = {"training": {"steps": 1500, "batch_size": 16}, "evaluation": {"every": 100}}
 STEPS = re.compile(rb" ([1-9]\d*)/1500 ")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    machine = Machine(tmp_path)
-    try:
-        yield machine
-        wait_until(lambda: not machine.processes())  # Ray's daemons watch their parents
-        assert list(machine.ray.iterdir()) == []
-    finally:
-        machine.clear()
-        shutil.rmtree(machine.ray, ignore_errors=True)
 
 
 def uninterrupted(row: pd.Series, experiment: Path) -> list[dict[str, Any]]:

@@ -191,11 +191,11 @@ def test_a_trial_that_failed_says_why_and_where_the_whole_is(store_run: StoreRun
     at = found.index(f"  tiny {trial} failed: as the test wants it")
     assert found[at + 1 : at + 3] == [
         "    last line: second",
-        f"    the whole of it: runs/tiny/failures/{trial}.log",
+        f"    in full: runs/tiny/failures/{trial}.log",
     ]
     diverged = rows.loc["diverged", "trial_id"]
     assert f"  tiny {diverged} diverged: as the test wants it" in found
-    assert sum("the whole of it" in line for line in found) == 1
+    assert sum("in full: " in line for line in found) == 1
 
 
 def test_a_last_line_that_the_reason_holds_is_not_said_twice(store_run: StoreRun) -> None:
