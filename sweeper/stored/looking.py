@@ -121,11 +121,27 @@ def _state(
     is_driven = run.is_driven()
     if beat is None or age is None or beat.state == ENDED:
         return RUNNING if is_driven else at_rest
-    if not is_driven and beat.host == host:  # its lock would show
+    if not is_driven and beat.host == host and _would_show(run, beat):
         return at_rest
     if is_driven or age < SILENT_SECONDS:
         return CONFIRMING if beat.command == CONFIRM else RUNNING
     return FINISHED if complete and beat.command != CONFIRM else SILENT
+
+
+def _would_show(run: RunDirectory, beat: Beat) -> bool:
+    """Say whether a driver on this machine would be seen to be at work.
+
+    By its lock; but a driver of a run in an object store holds that of another copy than ours.
+    """
+    if run.mirror is None:
+        return True
+    try:
+        os.kill(beat.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's
+        return False
+    return False
 
 
 def _badly_ended(table: pd.DataFrame) -> list[dict[str, object]]:

@@ -67,7 +67,7 @@ def document(seen: Look) -> dict[str, Any]:
     live = seen.state in LIVE
     return {
         "format": FORMAT,
-        "run": str(seen.run.path),
+        "run": seen.run.location,
         "time": seen.time.isoformat(timespec="seconds"),
         "state": seen.state,
         "trials": {
@@ -129,7 +129,7 @@ def _running(seen: Look) -> list[RunningTrial]:
 
 
 def _resume(seen: Look) -> str:
-    return f"sweeper resume {shlex.quote(str(seen.run.path))}"
+    return f"sweeper resume {shlex.quote(seen.run.location)}"
 
 
 def _driver(seen: Look) -> Iterator[str]:

@@ -30,7 +30,12 @@ class Watcher:
         self._sign_since, self._has_moved = 0.0, False
 
     def look(self) -> Look:
-        """Look at the run; raises `SweeperError` as `looking.stored` does."""
+        """Look at the run; raises `SweeperError` as `looking.stored` does.
+
+        Also where it lies in an object store that cannot be used.
+        """
+        if self.run.mirror is not None:
+            self.run.mirror.pull()
         return look(self.run, self._stored(), age=self._age())
 
     def _stored(self) -> Stored:

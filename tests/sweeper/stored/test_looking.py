@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.failures import write_log
 from sweeper.heartbeat import CONFIRM, ENDED, SILENT_SECONDS
+from sweeper.mirror import Mirror
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.stored.looking import (
@@ -26,6 +30,7 @@ from tests.sweeper.stored.signs import AT_WORK, NOW, leave
 
 StoreRun = Callable[..., RunDirectory]
 MakeExperiment = Callable[..., Experiment]
+TEXT: Any = {"capture_output": True, "text": True, "check": True}
 ALL = ("done", "failed", "diverged")
 
 
@@ -61,6 +66,19 @@ def test_a_driver_on_this_machine_is_known_by_its_lock(store_run: StoreRun) -> N
             assert seen(run).state == state
             assert seen(run, age=1e6).state == state  # it may hang, but it is there
         assert seen(run).state == STOPPED  # killed, however fresh its last sign is
+
+
+def test_a_driver_here_of_a_run_in_an_object_store_is_known_by_its_process(
+    store_run: StoreRun,
+) -> None:
+    stored_here = store_run("done")
+    run = RunDirectory(stored_here.path, Mirror("s3://bucket/runs/tiny", stored_here.path))
+    leave(run, host="here", pid=os.getpid())
+    assert seen(run).state == RUNNING
+    assert seen(run, age=SILENT_SECONDS).state == SILENT
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], **TEXT)
+    leave(run, host="here", pid=int(ended.stdout))
+    assert seen(run).state == STOPPED
 
 
 def test_a_driver_that_has_not_given_a_sign_yet_is_running(store_run: StoreRun) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sweeper.failures import write_log
 from sweeper.heartbeat import CONFIRM, ENDED, STOPPING
+from sweeper.mirror import Mirror
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.stored import status
@@ -32,6 +33,17 @@ def test_a_run_that_nothing_has_ended_in_is_stopped(store_run: StoreRun) -> None
         "runs/tiny: stopped; 0 of 3 trials have ended",
         "continue with: sweeper resume runs/tiny",
     ]
+
+
+def test_a_run_in_an_object_store_is_called_by_its_address(store_run: StoreRun) -> None:
+    path = store_run().path
+    run = RunDirectory(path, Mirror("s3://bucket/runs/tiny", path))
+
+    assert lines(run) == [
+        "s3://bucket/runs/tiny: stopped; 0 of 3 trials have ended",
+        "continue with: sweeper resume s3://bucket/runs/tiny",
+    ]
+    assert document(seen(run))["run"] == "s3://bucket/runs/tiny"
 
 
 def test_a_run_that_is_driven_says_by_whom_and_what_is_at_work(store_run: StoreRun) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sweeper.experiment import Experiment
 from sweeper.heartbeat import ENDED, SILENT_SECONDS
+from sweeper.mirror import Mirror
 from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.stored import looking, watching
@@ -142,6 +143,18 @@ def test_rows_are_read_anew_only_when_there_are_others(
     assert watcher.look().stored.n_trials == 9
     watcher.look()
     assert len(reads) == 4
+
+
+def test_the_copy_of_a_run_in_an_object_store_is_brought_up_to_date_for_every_look(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulled: list[str] = []
+    monkeypatch.setattr(Mirror, "pull", lambda mirror: pulled.append(mirror.location))
+    watcher = Watcher(RunDirectory(run.path, Mirror("s3://bucket/runs/tiny", run.path)))
+    for _ in range(3):
+        watcher.look()
+
+    assert pulled == ["s3://bucket/runs/tiny"] * 3
 
 
 def test_a_terminal_is_drawn_anew(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
