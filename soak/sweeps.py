@@ -4,7 +4,7 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -22,16 +22,8 @@ TIMINGS = (
 SEEDS = 2
 
 
-class Expected(NamedTuple):
-    """An experiment's trials, trained without disturbance."""
-
-    rows: pd.DataFrame
-    n_trials: int
-    seconds: float  # that the sweep took
-
-
 def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) -> Path:
-    """Write an experiment of 40 trials of about a second, or of 6; `changes` replace sections.
+    """Write an experiment of 40 trials of about a second, or of 6; `changes` are merged into it.
 
     Its sampler is a quasi-random sequence, so that it proposes the same whatever happens.
     """
@@ -65,12 +57,19 @@ def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) ->
         },
         # Faults are many here, and may all meet one trial.
         "resources": {"max_failures": 100},
+        "checkpoints": {"steps": 100},
     }
     for section, change in changes.items():
-        document[section] = {**document.get(section, {}), **change}
+        document[section] = _merged(document.get(section, {}), change)
     path = directory / f"{name}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
+
+
+def _merged(base: Any, patch: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(patch, dict):
+        return patch
+    return base | {key: _merged(base.get(key), value) for key, value in patch.items()}
 
 
 def n_trials(quick: bool) -> int:

@@ -27,6 +27,7 @@ from search_spaces.spaces import Space
 from sweeper.parts import set_aside
 
 IDENTITY = "config_hash"  # where the journal keeps what a configuration was proposed as
+ADOPTED = "adopted"  # what the journal says of a configuration that it has from the rows
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -68,7 +69,7 @@ def adopted(config_hash: str, row: Mapping[str, Any], space: Space) -> FrozenTri
         state=TrialState.RUNNING,
         params=params,
         distributions={path: distribution(space[path]) for path in params},
-        user_attrs={IDENTITY: config_hash},
+        user_attrs={IDENTITY: config_hash, ADOPTED: True},
     )
 
 

@@ -8,6 +8,7 @@ what makes recording a trial twice, and merging parts while others read, harmles
 import contextlib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ class ResultStore:
         path = self.directory / f"{trial_id}.parquet"
         if path.exists():
             return path
-        for compacted in self._files()[0]:
+        for compacted in self._compacted_files():
             if trial_id in self._compacted_ids(compacted):
                 return compacted
         return write(table, path)
@@ -172,11 +173,23 @@ class ResultStore:
     def _files(self) -> tuple[list[Path], list[Path]]:
         """List the compacted files and the parts, neither more nor less than exists."""
         while True:
-            compacted = sorted(self.directory.glob(f"{_COMPACTED}*.parquet"))
+            compacted = self._compacted_files()
             files = sorted(self.directory.glob("*.parquet"))
             # Parts are deleted only after the file they went into has appeared.
-            if compacted == sorted(self.directory.glob(f"{_COMPACTED}*.parquet")):
+            if compacted == self._compacted_files():
                 return compacted, [file for file in files if file not in compacted]
+
+    def _compacted_files(self) -> list[Path]:
+        """List the compacted files, without a look at the parts beside them.
+
+        Every finished trial asks, so that a long sweep would feel anything slower.
+        """
+        try:
+            with os.scandir(self.directory) as entries:
+                names = [entry.name for entry in entries if entry.name.startswith(_COMPACTED)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.directory / name for name in sorted(names) if name.endswith(".parquet")]
 
     def _compacted_ids(self, path: Path) -> frozenset[str]:
         if path not in self._ids:

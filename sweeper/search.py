@@ -19,7 +19,7 @@ from analysis.frontier import is_on_frontier
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.halving import Ladder
-from sweeper.journal import IDENTITY, adopted, open_journal
+from sweeper.journal import ADOPTED, IDENTITY, adopted, open_journal
 from sweeper.outcomes import Values, outcome
 from sweeper.results import ResultStore
 from sweeper.samplers import create_sampler, resolve_sampler
@@ -71,6 +71,8 @@ class ArmStudy:
         )
         self.open: dict[int, list[Task]] = {}
         self._identities: set[str] = set()  # that the study knows, refused ones too
+        self._adopted: set[str] = set()  # identities that it has not proposed since
+        self.n_proposed = 0
         self._take_up(stored, 0)
 
     def missing(self, rows: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -99,7 +101,7 @@ class ArmStudy:
             was = trial.user_attrs.get(IDENTITY, tasks[0].config_hash)
             self.open[trial.number] = [_as_stored(task, was, stored) for task in tasks]
             self._identities |= {task.config_hash for task in self.open[trial.number]}
-        self.n_proposed = len(self.open)
+            self._count(was, adopted=ADOPTED in trial.user_attrs)
         search = self.experiment.search
         self.study.sampler = create_sampler(
             resolve_sampler(
@@ -127,12 +129,24 @@ class ArmStudy:
                 continue
             trial.set_user_attr(IDENTITY, tasks[0].config_hash)
             self.open[trial.number] = tasks
-            self.n_proposed += 1
+            self._count(tasks[0].config_hash)
             return trial.number
         raise SweeperError(
             f"{REFUSALS} proposals in a row are no valid trials, the last one because "
             f"{refusal}; narrow search.space"
         )
+
+    def _count(self, identity: str, *, adopted: bool = False) -> None:
+        """Count a configuration, unless it was adopted before the study proposed it again.
+
+        A sequence of points begins anew where the journal that counted them was lost.
+        """
+        if adopted:
+            self._adopted.add(identity)
+        elif identity in self._adopted:
+            self._adopted.remove(identity)
+            return
+        self.n_proposed += 1
 
     def tell(
         self, number: int, outcomes: Sequence[Values | None], *, pruned: bool = False

@@ -1,8 +1,14 @@
 """The faults there are, in the order of the table."""
 
-from soak.faults import drivers
+from soak.faults import damage, disks, drivers, size, workers
 from soak.scene import Fault
 
-_ALL = (*drivers.FAULTS,)
+_ALL = (
+    *drivers.FAULTS,
+    *workers.FAULTS,
+    *disks.FAULTS,
+    *damage.FAULTS,
+    *size.FAULTS,
+)
 
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ALL}

@@ -4,7 +4,7 @@ import random
 import signal
 import time
 
-from soak.machine import AT_WORK, wait_until
+from soak.machine import AT_WORK, PATIENCE, held_still, wait_until
 from soak.scene import Fault, Scene
 from soak.sweeps import check, n_trials, parts, write_experiment
 
@@ -53,6 +53,57 @@ def _killed(stage: Scene) -> str:
     )
 
 
+def _told_to_stop(stage: Scene) -> str:
+    """Stop the sweep by one signal after the other, each time in the midst of trials."""
+    path = write_experiment(stage.directory, "stopped", stage.quick)
+    machine, seconds, states = stage.machine, [], 0
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        finished = len(parts(machine, "stopped"))
+        with machine.start("run", str(path), "--workers", "2") as driver:
+            wait_until(lambda: machine.processes(AT_WORK))
+            time.sleep(0.3)
+            start = time.monotonic()
+            driver.send_signal(number)
+            out, err = driver.communicate(timeout=PATIENCE)
+        seconds.append(time.monotonic() - start)
+        assert (driver.returncode, err) == (130, ""), (number, driver.returncode, err)
+        assert out.splitlines()[-1].endswith("continue with: sweeper resume runs/stopped"), out
+        caught = list(machine.run("stopped").checkpoints.glob("*/*.pt"))
+        assert caught or len(parts(machine, "stopped")) > finished, "no state was saved"
+        states += len({state.parent for state in caught})
+    stored = parts(machine, "stopped")
+    code, lines, err = machine.sweeper("resume", "stopped", "--workers", "2")
+    assert (code, err) == (0, ""), (code, lines, err)
+    times = ", ".join(f"{span:.1f}" for span in seconds)
+    return (
+        f"exit 130 after {times} s; {states} states of interrupted trials; resumed: "
+        f"{check(stage, 'stopped', stored)}"
+    )
+
+
+def _two(stage: Scene) -> str:
+    """Start further drivers while one is at work."""
+    path = write_experiment(stage.directory, "two", stage.quick)
+    machine = stage.machine
+    with machine.start("run", str(path), "--workers", "2") as driver:
+        wait_until(lambda: machine.processes(AT_WORK))
+        with held_still(driver):
+            for arguments in (
+                ["run", str(path)],
+                ["resume", "two"],
+                ["extend", "two", "--trials=1"],
+            ):
+                code, lines, err = machine.sweeper(*arguments)
+                assert (code, lines) == (2, []), (arguments, code, lines)
+                wanted = f"error: runs/two is being driven by process {driver.pid} on "
+                assert err.startswith(wanted), err
+                assert len(err.splitlines()) == 1, err
+        _, err = driver.communicate(timeout=PATIENCE)
+    assert (driver.returncode, err) == (0, ""), err
+    same = check(stage, "two")
+    return f"run, resume and extend refuse, exit 2, naming the first; that one goes on: {same}"
+
+
 FAULTS = (
     Fault(
         "driver-kill",
@@ -60,5 +111,17 @@ FAULTS = (
         "40 final rows, 40 identities, no finished trial run again, metrics equal to an "
         "undisturbed run",
         _killed,
+    ),
+    Fault(
+        "signals",
+        "SIGINT, SIGTERM, SIGUSR1 to the driver",
+        "checkpoint, exit 130, resumable",
+        _told_to_stop,
+    ),
+    Fault(
+        "two-drivers",
+        "two drivers on one run",
+        "the second refuses, exit 2",
+        _two,
     ),
 )

@@ -10,7 +10,7 @@ from search_spaces.distributions import Categorical, Float, Int
 from search_spaces.spaces import Space
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
-from sweeper.journal import stored_params
+from sweeper.journal import IDENTITY, stored_params
 from tests.sweeper.sweeps import TWO_ARMS, Run, ids, rest, states
 
 MakeExperiment = Callable[..., Experiment]
@@ -92,6 +92,28 @@ def test_a_damaged_journal_is_set_aside_and_made_again_from_the_rows(
     assert (again.notices, again.n_remaining) == ([], 0)
 
 
+@pytest.mark.parametrize("sampler", ["qmc", "random", "tpe"])
+def test_a_sampler_that_begins_anew_still_proposes_as_many_configurations(
+    run: Run, experiment: MakeExperiment, sampler: str
+) -> None:
+    """A quasi-random sequence first proposes again what is stored."""
+    tiny = experiment(search={"trials": 6, "sampler": {"name": sampler}})
+    sweep = run.sweep(tiny)
+    for _ in range(3):
+        task = sweep.next()
+        assert task is not None
+        run.finish(sweep, task)
+    run.journal.unlink()
+
+    sweep = run.sweep(tiny)
+    next_one = sweep.next()
+    assert next_one is not None
+    assert next_one.trial_id not in set(run.stored()["trial_id"])
+    assert run.sweep(tiny).n_remaining == 3  # killed in the midst of that
+    assert len(run.complete(run.sweep(tiny))) == 3
+    assert run.stored()["trial_id"].nunique() == 6
+
+
 def test_an_adopted_trial_is_told_as_the_study_was_told_before(
     run: Run, experiment: MakeExperiment
 ) -> None:
@@ -113,7 +135,9 @@ def test_an_adopted_trial_is_told_as_the_study_was_told_before(
 
     def told(one: Any) -> list[Any]:
         trials = one.studies["tiny"].study.get_trials()
-        told = [(t.params, t.distributions, t.values, t.state, t.user_attrs) for t in trials]
+        told = [
+            (t.params, t.distributions, t.values, t.state, t.user_attrs[IDENTITY]) for t in trials
+        ]
         return sorted(told, key=lambda trial: str(trial[0]))
 
     before = told(sweep)
