@@ -1,5 +1,6 @@
 """Workers that were lost: what Ray says of it, and what that probably means."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,9 @@ _CAUSES = (
 )
 _GUESSES = ("potential root causes", "common causes include")  # of anything, says Ray
 _PERHAPS = "perhaps for lack of memory; try fewer --workers or smaller batches"
+# Ray lists who uses how much memory: process, gigabytes, program, and then its arguments, which
+# may be anybody's and hold anything.
+_COMMAND = re.compile(r"^(\d+\t[\d.]+\t\S+).*$", re.MULTILINE)
 
 
 class Deaths(Callback):
@@ -51,7 +55,8 @@ class Deaths(Callback):
         file = getattr(trial, "error_file", None)
         if file:
             with suppress(OSError):
-                return Path(file).read_text("utf-8", errors="replace").strip() or NOTHING_SAID
+                said = Path(file).read_text("utf-8", errors="replace").strip()
+                return _COMMAND.sub(r"\1", said) or NOTHING_SAID
         return NOTHING_SAID
 
 

@@ -141,9 +141,10 @@ class TaskSearcher(Searcher):
         deaths[task.trial_id] += 1
         n = deaths[task.trial_id]
         headline = f"the worker of {task.arm} {task.trial_id} was lost, time {n} of {allowed + 1}"
-        write_log(self.directory.failures, task.trial_id, headline, said)
+        reason = f"the worker process was lost {n} time{'s' * (n > 1)}, {likely_cause(said)}"
+        write_log(self.directory.failures, task.trial_id, headline, f"{said}\n{reason}")
         self.listener.lost(task, said)
-        return f"the worker process was lost {n} time{'s' * (n > 1)}, {likely_cause(said)}"
+        return reason
 
     def _is_lost_for_good(self, task: Task) -> bool:
         return (

@@ -21,6 +21,7 @@ from sweeper.stored.looking import (
     Failure,
     Look,
 )
+from trainables.failures import REASON_CHARACTERS, shortened
 
 SHOWN_REASONS = 10
 SHOWN_RUNNING = 20
@@ -48,7 +49,7 @@ def text(seen: Look) -> str:
         n = sum(known.confirmed.values())
         lines.append(f"  its confirmation: {n} fresh trials{_by_status(known.confirmed)}")
     running = _running(seen)
-    lines += [_at_work(trial, seen.time) for trial in running[:SHOWN_RUNNING]]
+    lines += [_at_work(trial, seen) for trial in running[:SHOWN_RUNNING]]
     if len(running) > SHOWN_RUNNING:
         lines.append(f"  and {len(running) - SHOWN_RUNNING} more at work")
     for failure in known.failures[:SHOWN_REASONS]:
@@ -183,12 +184,13 @@ def _conditions(seen: Look, beat: Beat) -> Iterator[str]:
         yield f"{lost} lost, see {seen.run.failures}"
 
 
-def _at_work(trial: RunningTrial, now: datetime) -> str:
+def _at_work(trial: RunningTrial, seen: Look) -> str:
     loss = "" if trial.loss is None else f", loss {trial.loss:.4g}"
-    seconds = max(0.0, (now - trial.since).total_seconds())
+    now = seen.beat.time if seen.beat else seen.time  # by the clock that has seen it begin
+    was = "last seen running" if seen.state == SILENT else "running"
     return (
-        f"  {trial.arm} {trial.trial} running: step {trial.step}/{trial.n_steps or '?'}{loss}, "
-        f"for {clock(seconds)}"
+        f"  {trial.arm} {trial.trial} {was}: step {trial.step}/{trial.n_steps or '?'}{loss}, "
+        f"for {clock(max(0.0, (now - trial.since).total_seconds()))}"
     )
 
 
@@ -196,7 +198,7 @@ def _told(failure: Failure) -> Iterator[str]:
     yield f"  {failure.arm} {failure.trial} {failure.status}: {failure.reason}"
     if failure.log is not None:
         if failure.last_line and failure.last_line not in failure.reason:
-            yield f"    last line: {failure.last_line}"
+            yield f"    last line: {shortened(failure.last_line, REASON_CHARACTERS)}"
         yield f"    in full: {failure.log}"
 
 

@@ -148,8 +148,9 @@ def test_a_trial_whose_worker_died_too_often_has_failed(
         "failed",
     ]
     log = (tune.directory.failures / f"{row['trial_id']}.log").read_text().splitlines()
-    assert log[1::2] == ["Ray says nothing of how its worker ended."] * 3
-    assert log[-2].endswith(f"the worker of tiny {row['trial_id']} was lost, time 3 of 3")
+    assert log[1::3] == ["Ray says nothing of how its worker ended."] * 3
+    assert log[-1] == row["reason"]
+    assert log[-3].endswith(f"the worker of tiny {row['trial_id']} was lost, time 3 of 3")
 
 
 @pytest.mark.parametrize("most", [0, 1, 4])

@@ -39,6 +39,15 @@ def test_what_ray_says_of_a_trial_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_the_arguments_of_other_programs_are_left_out(tmp_path: Path) -> None:
+    listed = "Top 10 memory users: PID\tMEM(GB)\tCOMMAND\n12\t0.39\tpsql --password=x y\n3\t0.1\ta"
+    (tmp_path / "a.txt").write_text(listed)
+    deaths = Deaths()
+    deaths.on_step_begin(1, [Trial("a", str(tmp_path / "a.txt"))])
+
+    assert deaths.said("a") == listed.replace(" --password=x y", "")
+
+
 def test_trials_that_come_later_are_known(tmp_path: Path) -> None:
     trials: list[Trial] = []
     deaths = Deaths()
@@ -63,6 +72,10 @@ def test_ray_keeps_nothing_of_it() -> None:
         (NOTHING_SAID, "perhaps for lack of memory; "),
         ("", "perhaps for lack of memory; "),
         ("Worker exit type: NODE_OUT_OF_MEMORY Worker exit", "for lack of memory on its node; "),
+        (
+            "1 worker(s) were killed due to the node running low on memory. Me",
+            "for lack of memory on",
+        ),
         ("Task was killed due to the node running low on memory.", "for lack of memory on its"),
         ("The actor died because its node has died. Node Id: 5a", "with its node; "),
     ],
