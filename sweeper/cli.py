@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper import cli_figures, cli_runs
+from sweeper import cli_cluster, cli_figures, cli_runs
 from sweeper.errors import SweeperError
 from sweeper.options import (
     Address,
@@ -237,6 +237,7 @@ def confirm(
 for command in (
     *(cli_figures.frontier, cli_figures.compare, cli_figures.report, cli_figures.knobs),
     *(cli_figures.paper, cli_runs.rerun, cli_runs.extend, cli_runs.merge, cli_runs.export),
+    cli_cluster.submit,
 ):
     app.command()(command)
 
@@ -247,6 +248,9 @@ data = typer.Typer(
     callback=_help_without_command,
 )
 app.add_typer(data, name="data")
+app.add_typer(
+    cli_cluster.job, name="job", callback=_help_without_command, invoke_without_command=True
+)
 
 DataNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Data sets; all without this.")

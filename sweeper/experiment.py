@@ -189,7 +189,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         file = File.model_validate(plain)
     except ValidationError as error:
         for fault in faults(error, File, plain):
-            _note(Node(entries, document.place), (), fault, problems)
+            note(Node(entries, document.place), (), fault, problems)
     space = _parameters(written, entries, problems)
     trial = prune(entries.get("trial", Node(None, document.place)))
     name = document.children["name"].plain() if "name" in document.children else None
@@ -327,7 +327,7 @@ def _parameters(written: Written, entries: Mapping[str, Node], problems: Problem
             parameters[path] = adapter.validate_python(node.plain())
         except ValidationError as error:
             for fault in faults(error, Parameter, node.plain()):
-                _note(node, ("search", "space", path), fault, problems)
+                note(node, ("search", "space", path), fault, problems)
     for section in [path for path in parameters if _below(path, parameters)]:
         message = f"is swept, but so is {_below(section, parameters)[0]!r}; keep one of them"
         problems.add(written.entries[section].place, f"search.space.{section}", message)
@@ -344,7 +344,7 @@ def _below(section: str, paths: Iterable[str]) -> list[str]:
     return [path for path in paths if path.startswith(f"{section}.")]
 
 
-def _note(node: Node, above: tuple[str, ...], fault: Fault, problems: Problems) -> None:
+def note(node: Node, above: tuple[str, ...], fault: Fault, problems: Problems) -> None:
     """Note what is wrong below a node, at the nearest place that there is."""
     place = node.place
     for depth in range(len(fault.path) + 1):

@@ -92,11 +92,11 @@ class Problem(NamedTuple):
 
 
 class Problems(list[Problem]):
-    """All that is wrong with an experiment, to be told at once."""
+    """All that is wrong with a file, by default an experiment, to be told at once."""
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, kind: str = "experiment") -> None:
         super().__init__()
-        self.subject = subject
+        self.subject, self.kind = subject, kind
 
     def add(self, place: Place, path: str, message: str) -> None:
         """Note a problem, once."""
@@ -106,7 +106,7 @@ class Problems(list[Problem]):
     def error(self) -> SweeperError:
         """Make them one error: a line each, by file and line, the command line's last."""
         ordered = sorted(self, key=lambda p: (p.place.line is None, *p.place, p.path))
-        lines = [f"{self.subject} is not a valid experiment:", *(f"  {p}" for p in ordered)]
+        lines = [f"{self.subject} is not a valid {self.kind}:", *(f"  {p}" for p in ordered)]
         return SweeperError("\n".join(lines))
 
 

@@ -1,0 +1,100 @@
+"""`sweeper submit` and `sweeper job`: a run handed to an engine, and what becomes of it there."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.clusters import settings as cluster_settings
+from sweeper.clusters.jobs import Engine, Job
+from sweeper.clusters.kuberay import KubeRay
+from sweeper.clusters.ray_job import RayJob
+from sweeper.clusters.slurm import Slurm
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment
+from sweeper.located import unknown
+from sweeper.plan import refuse_another
+from sweeper.runs import RunDirectory, runs_root
+
+ENGINES: dict[str, Engine] = {"ray-job": RayJob(), "slurm": Slurm(), "kuberay": KubeRay()}
+_ON_SHARED_DISK = ("slurm",)  # engines that start from the run's own directory
+
+
+def submit(
+    experiment: Experiment,
+    to: str,
+    *,
+    storage: Path | None,
+    cluster: Path | None,
+    flags: Mapping[str, Any],
+    options: Sequence[str] = (),
+    dry_run: bool = False,
+    follow: bool = False,
+) -> None:
+    """Hand an experiment to an engine, or print what would be handed in.
+
+    `cluster` is a file of settings and `flags` some on the command line; `options` are for the
+    run. Raises `SweeperError` where something is wrong with them, where the run directory holds
+    another experiment, and where the engine refuses.
+    """
+    engine = _engine(to)
+    settings = cluster_settings.load(cluster, flags, to, engine.takes)
+    root = str(runs_root(storage))
+    job = Job(experiment, root if "://" in root else str(Path(root).absolute()), settings, options)
+    if dry_run:
+        print(engine.described(job), end="")
+        return
+    if to in _ON_SHARED_DISK:
+        _prepare(experiment, RunDirectory(Path(job.run)))
+    print(engine.submit(job))
+    print(
+        f"follow it with `sweeper job logs {experiment.name} --to {to} --follow`; to submit it "
+        "again resumes the run"
+    )
+    if follow:
+        engine.logs(_name(to, job), settings, follow=True)
+
+
+def job(
+    action: str,
+    run: str,
+    to: str,
+    *,
+    storage: Path | None,
+    flags: Mapping[str, Any],
+    follow: bool = False,
+) -> None:
+    """Print the `status` or `logs` of a run's jobs, or `stop` them."""
+    engine = _engine(to)
+    settings = cluster_settings.load(None, flags, to, engine.takes)
+    if action == "status":
+        print(engine.status(run, settings))
+    elif action == "stop":
+        print(engine.stop(run, settings))
+    else:
+        place = str(runs_root(storage) / run) if to in _ON_SHARED_DISK else run
+        engine.logs(place, settings, follow=follow)
+
+
+def jobs(to: str, flags: Mapping[str, Any]) -> None:
+    """List the jobs of all runs."""
+    engine = _engine(to)
+    print(engine.jobs(cluster_settings.load(None, flags, to, engine.takes)))
+
+
+def _name(to: str, job: Job) -> str:
+    return job.run if to in _ON_SHARED_DISK else job.experiment.name
+
+
+def _engine(to: str) -> Engine:
+    if to not in ENGINES:
+        raise SweeperError(f"--to {to}: {unknown('engine', to, ENGINES)}")
+    return ENGINES[to]
+
+
+def _prepare(experiment: Experiment, directory: RunDirectory) -> None:
+    """Make the run's directory, or see that it holds this experiment."""
+    if directory.exists:
+        directory.refuse_merged()
+        refuse_another(experiment, directory)
+    else:
+        directory.create(experiment.to_yaml())
