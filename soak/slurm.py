@@ -56,10 +56,12 @@ def available(*, install: bool) -> str | None:
         return "Slurm is not installed"
     if shutil.which("apt-get") is None:
         return "Slurm is not installed, and there is no apt-get"
-    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
-    subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
-    wanted = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-    subprocess.run(wanted, check=False, **quiet)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES],
+    ):
+        subprocess.run(command, env=environment, capture_output=True, check=False)
     return None if all(map(shutil.which, DAEMONS)) else "Slurm cannot be installed"
 
 

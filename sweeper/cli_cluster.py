@@ -122,7 +122,7 @@ def _do(
     to: str,
     address: str | None,
     namespace: str | None,
-    storage: Path | None = None,
+    storage: str | None = None,
     follow: bool = False,
 ) -> None:
     from sweeper.clusters import submitting

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from typer.core import TyperGroup
 
 from sweeper import cli
+from sweeper.clusters import settings
+from sweeper.clusters.submitting import ENGINES
 from sweeper.experiment import load, shipped
+from sweeper.sections import Resources
 from trainables.estimators import ESTIMATORS
 from trainables.objectives import OBJECTIVES
 
@@ -18,6 +22,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
 INLINE = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", PROSE)]
+YAML = [text for kind, text in BLOCKS if kind == "yaml"]
 SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 
 
@@ -99,13 +104,28 @@ def test_every_make_target_exists() -> None:
 
 
 def test_the_example_is_an_experiment(tmp_path: Path) -> None:
-    [text] = [text for kind, text in BLOCKS if kind == "yaml"]
+    [text] = [text for text in YAML if text.startswith("name: ")]
     path = tmp_path / "example.yaml"
     path.write_text(text, encoding="utf-8")
 
     assert list(load(path).arms) == ["renyi-vimco-16", "reinforce-1"]
     [scale] = re.findall(r"^  (\w+): \{trial:", text, re.MULTILINE)
     assert load(path, scale=scale).search.trials < load(path).search.trials
+
+
+def test_the_resources_are_some() -> None:
+    [text] = [text for text in YAML if text.startswith("resources: ")]
+    resources = Resources.model_validate(yaml.safe_load(text)["resources"])
+
+    assert str(resources) == "2 CPU, 0.25 GPU, 4 GiB memory, 1 fast_disk"
+
+
+def test_the_cluster_file_is_one(tmp_path: Path) -> None:
+    [text] = [text for text in YAML if text.startswith("partition: ")]
+    path = tmp_path / "cluster.yml"
+    path.write_text(text, encoding="utf-8")
+
+    assert settings.load(path, {}, "slurm", ENGINES["slurm"].takes).time == "12:00:00"
 
 
 def table(first: str) -> dict[str, list[str]]:

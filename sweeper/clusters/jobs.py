@@ -17,7 +17,7 @@ LABEL_LENGTH = 40  # KubeRay makes longer names of it, and Kubernetes allows 63 
 
 
 class Job(NamedTuple):
-    """An experiment to run, where its run lies, what the job asks for, options of the run."""
+    """An experiment to run, what holds its run, what the job asks for, options of the run."""
 
     experiment: Experiment
     storage: str  # an absolute path that all nodes see, or a URI
@@ -52,7 +52,7 @@ class Engine(Protocol):
     def status(self, run: str, settings: Settings) -> str:
         """Say what became of the jobs of a run."""
 
-    def logs(self, run: str, settings: Settings, *, follow: bool) -> None:
+    def logs(self, run: str, storage: str, settings: Settings, *, follow: bool) -> None:
         """Print what the latest job of a run has said, and with `follow` what it will say."""
 
     def stop(self, run: str, settings: Settings) -> str:
@@ -66,7 +66,7 @@ def label(run: str) -> str:
     """Give a run's name as Kubernetes allows names: two runs never have one.
 
     >>> label("ptb-small"), label("Melis_2022")
-    ('sweeper-ptb-small', 'sweeper-melis-2022-bffe65')
+    ('sweeper-ptb-small', 'sweeper-melis-2022-db6d38')
     """
     plain = re.sub(r"[^a-z0-9-]+", "-", run.lower()).strip("-")[:LABEL_LENGTH].strip("-")
     if plain == run:

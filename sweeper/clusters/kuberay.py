@@ -11,6 +11,7 @@ import yaml
 from sweeper.clusters.jobs import Job, command, label
 from sweeper.clusters.settings import Settings
 from sweeper.errors import SweeperError
+from trainables.storage import is_remote
 
 TAKES = frozenset(
     {"nodes", "cpus", "gpus", "memory", "custom", "time", "retries", "environment"}
@@ -52,7 +53,7 @@ class KubeRay:
             return f"no RayJob of {run} is known there"
         return f"RayJob {label(name)}  {_state(name, space)}"
 
-    def logs(self, run: str, settings: Settings, *, follow: bool) -> None:
+    def logs(self, run: str, storage: str, settings: Settings, *, follow: bool) -> None:  # noqa: ARG002
         """Print what the job that submits to the Ray cluster prints: the driver's log."""
         chosen = f"--selector=job-name={label(Path(run).name)}"
         options = ["--follow"] * follow
@@ -132,7 +133,7 @@ def _refuse_fleeting(job: Job) -> None:
     inside = job.storage == job.settings.mount or job.storage.startswith(
         f"{job.settings.mount.rstrip('/')}/"
     )
-    if "://" in job.storage or (job.settings.claim and inside):
+    if is_remote(job.storage) or (job.settings.claim and inside):
         return
     raise SweeperError(
         f"--storage {job.storage} would end with the pods; give a volume claim and a --storage "

@@ -63,7 +63,7 @@ class RayJob:
             found = _jobs(_client(settings), Path(run).name)
         return "\n".join(map(_line, found)) or f"no Ray job of {run} is known there"
 
-    def logs(self, run: str, settings: Settings, *, follow: bool) -> None:
+    def logs(self, run: str, storage: str, settings: Settings, *, follow: bool) -> None:  # noqa: ARG002
         """Print the log of a run's latest job."""
         client = _client(settings)
         with _told(settings):

@@ -33,8 +33,8 @@ def _is_label(text: str) -> str:
 
 
 def _is_time(value: object) -> object:
-    if isinstance(value, int):  # as which YAML 1.1 reads 12:00:00, to the base of 60
-        raise ValueError('is a text in quotes, such as "12:00:00"')
+    if isinstance(value, int):  # minutes or seconds?
+        raise ValueError('is a text, such as "90" for minutes, or 12:00:00')
     if isinstance(value, str) and not re.fullmatch(r"(\d+-\d\d|\d{1,3}):\d\d:\d\d|\d+", value):
         raise ValueError(f"is MINUTES, HOURS:MM:SS or DAYS-HH:MM:SS; got {value!r}")
     return value

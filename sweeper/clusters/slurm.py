@@ -8,8 +8,9 @@ from pathlib import Path
 from sweeper.clusters.jobs import PREFIX, Job, command
 from sweeper.clusters.settings import Settings
 from sweeper.errors import SweeperError
-from sweeper.runs import RunDirectory, write_atomically
+from sweeper.runs import write_atomically
 from trainables.data.files import data_root
+from trainables.storage import is_remote
 
 TAKES = frozenset(
     {"nodes", "cpus", "gpus", "memory", "custom", "time", "retries", "environment"}
@@ -18,18 +19,18 @@ TAKES = frozenset(
 RETRIES = 1000  # the ends of a time limit that one run may take
 EARLY_SECONDS = 60  # that Slurm's signal may come before it is due
 FOLLOW_SECONDS = 1.0
-SUBMIT = "submit"  # the directory of scripts and logs in a run's
+SUBMIT = "submit"  # a directory of scripts and logs: in a run's, or here for one in a store
 
 # Everything that may differ between jobs is in the head of the script.
 _BODY = r"""
 # Ray's ports take commands from whoever has the token. It lives only in a file that its owner
 # alone can read, made anew for every job, and only as long.
-export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$run/submit/token-$SLURM_JOB_ID"
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$home/token-$SLURM_JOB_ID"
 export RAY_USAGE_STATS_ENABLED=0
 unset RAY_AUTH_TOKEN RAY_ADDRESS
 umask 077
 od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH"
-scratch="/tmp/sweeper-$SLURM_JOB_ID" ray_log="$run/submit/ray-$SLURM_JOB_ID.log"
+scratch="/tmp/sweeper-$SLURM_JOB_ID" ray_log="$home/ray-$SLURM_JOB_ID.log"
 trap 'rm -rf "$RAY_AUTH_TOKEN_PATH" "$scratch"' EXIT
 
 # Slurm warns before the time is over. The driver then saves its trials and exits with 130.
@@ -72,7 +73,7 @@ if [ "$code" -eq 130 ] && [ -n "$warned" ]; then
     echo "the time is over: job $SLURM_JOB_ID is requeued and will resume $run"
     scontrol requeue "$SLURM_JOB_ID"
   else
-    echo "the time is over, for the $retries th time: not requeued"
+    echo "the time is over, and the job was requeued $retries times: submit it again to go on"
   fi
 fi
 exit "$code"
@@ -95,18 +96,13 @@ class Slurm:
         return script(job)
 
     def submit(self, job: Job) -> str:
-        """Keep the script in the run's directory and hand it to `sbatch`."""
-        if "://" in job.storage:
-            raise SweeperError(
-                f"--storage {job.storage}: a Slurm job keeps its script and logs in the run's "
-                "directory; choose a directory that all nodes share"
-            )
+        """Keep the script and hand it to `sbatch`."""
         if queued := _queued(job.experiment.name):
             raise SweeperError(
                 f"{job.run} is already submitted as Slurm job {queued[0][0]} ({queued[0][1]}); "
                 f"see `sweeper job status {job.experiment.name} --to slurm`"
             )
-        path = Path(job.run) / SUBMIT / f"{job.experiment.name}.sbatch"
+        path = _home(job.experiment.name, job.storage) / f"{job.experiment.name}.sbatch"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, script(job))
@@ -125,16 +121,15 @@ class Slurm:
             f"`sweeper status {run}` says how far it is"
         )
 
-    def logs(self, run: str, settings: Settings, *, follow: bool) -> None:  # noqa: ARG002
+    def logs(self, run: str, storage: str, settings: Settings, *, follow: bool) -> None:  # noqa: ARG002
         """Print the log of the latest job, as long as it is queued or running with `follow`."""
-        directory = RunDirectory(Path(run)).path / SUBMIT
-        found = sorted(directory.glob("slurm-*.log"), key=lambda path: path.stat().st_mtime)
+        home = _home(run, storage)
+        found = sorted(home.glob("slurm-*.log"), key=lambda path: path.stat().st_mtime)
         if not found:
-            raise SweeperError(f"there is no log in {directory}; has the job begun?")
-        name = RunDirectory(Path(run)).path.name
+            raise SweeperError(f"there is no log in {home}; has the job begun?")
         with found[-1].open(encoding="utf-8", errors="replace") as file:
             while True:
-                is_over = not follow or not _queued(name)
+                is_over = not follow or not _queued(run)
                 sys.stdout.write(file.read())
                 sys.stdout.flush()
                 if is_over:
@@ -160,7 +155,7 @@ def script(job: Job) -> str:
 
     Raises `SweeperError` where its time would be over as soon as it begins.
     """
-    asked, run = job.settings, job.run
+    asked, home = job.settings, _home(job.experiment.name, job.storage)
     if asked.time and asked.seconds < asked.grace + EARLY_SECONDS:
         raise SweeperError(
             f"a time limit of {asked.time} leaves nothing beyond {asked.grace} s for saving "
@@ -181,7 +176,7 @@ def script(job: Job) -> str:
         "signal": f"B:USR1@{asked.grace}",
         "requeue": None,
         "open-mode": "append",
-        "output": _quoted(f"{run}/{SUBMIT}/slurm-%j.log"),
+        "output": _quoted(f"{home}/slurm-%j.log"),
     }
     bare = {"exclusive", "requeue"}
     lines = [
@@ -195,7 +190,8 @@ def script(job: Job) -> str:
         ),
         "set -uo pipefail",
         "",
-        f"run={shlex.quote(run)}",
+        f"run={shlex.quote(job.run)}",
+        f"home={shlex.quote(str(home))}",
         f"export python={shlex.quote(sys.executable)}",
         f"options=({shlex.join(job.options)})",
         f"retries={RETRIES if asked.retries is None else asked.retries}",
@@ -206,6 +202,12 @@ def script(job: Job) -> str:
         f"start={shlex.quote(_start(asked))}",
     ]
     return "\n".join(lines) + "\n" + _BODY
+
+
+def _home(run: str, storage: str) -> Path:
+    """Give the directory of a run's script, its logs and, while a job runs, its token."""
+    beside = Path(SUBMIT, run) if is_remote(storage) else Path(storage, run, SUBMIT)
+    return beside.absolute()
 
 
 def _start(asked: Settings) -> str:

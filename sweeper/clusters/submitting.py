@@ -13,7 +13,7 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.located import unknown
 from sweeper.plan import refuse_another
-from sweeper.runs import RunDirectory, runs_root
+from sweeper.runs import RunDirectory, Storage, runs_root
 
 ENGINES: dict[str, Engine] = {"ray-job": RayJob(), "slurm": Slurm(), "kuberay": KubeRay()}
 _ON_SHARED_DISK = ("slurm",)  # engines that start from the run's own directory
@@ -23,7 +23,7 @@ def submit(
     experiment: Experiment,
     to: str,
     *,
-    storage: Path | None,
+    storage: Storage,
     cluster: Path | None,
     flags: Mapping[str, Any],
     options: Sequence[str] = (),
@@ -38,20 +38,22 @@ def submit(
     """
     engine = _engine(to)
     settings = cluster_settings.load(cluster, flags, to, engine.takes)
-    root = str(runs_root(storage))
-    job = Job(experiment, root if "://" in root else str(Path(root).absolute()), settings, options)
+    root = runs_root(storage)
+    location = root.location if root.is_remote else str(Path(root.location).absolute())
+    job = Job(experiment, location, settings, options)
     if dry_run:
         print(engine.described(job), end="")
         return
     if to in _ON_SHARED_DISK:
-        _prepare(experiment, RunDirectory(Path(job.run)))
+        _prepare(experiment, root.run(experiment.name, to_drive=True))
     print(engine.submit(job))
+    there = f" --address {flags['address']}" if flags.get("address") else ""
     print(
-        f"follow it with `sweeper job logs {experiment.name} --to {to} --follow`; to submit it "
-        "again resumes the run"
+        f"follow it with `sweeper job logs {experiment.name} --to {to}{there} --follow`; "
+        "submitting it again resumes the run"
     )
     if follow:
-        engine.logs(_name(to, job), settings, follow=True)
+        engine.logs(experiment.name, job.storage, settings, follow=True)
 
 
 def job(
@@ -59,7 +61,7 @@ def job(
     run: str,
     to: str,
     *,
-    storage: Path | None,
+    storage: Storage,
     flags: Mapping[str, Any],
     follow: bool = False,
 ) -> None:
@@ -71,18 +73,13 @@ def job(
     elif action == "stop":
         print(engine.stop(run, settings))
     else:
-        place = str(runs_root(storage) / run) if to in _ON_SHARED_DISK else run
-        engine.logs(place, settings, follow=follow)
+        engine.logs(run, runs_root(storage).location, settings, follow=follow)
 
 
 def jobs(to: str, flags: Mapping[str, Any]) -> None:
     """List the jobs of all runs."""
     engine = _engine(to)
     print(engine.jobs(cluster_settings.load(None, flags, to, engine.takes)))
-
-
-def _name(to: str, job: Job) -> str:
-    return job.run if to in _ON_SHARED_DISK else job.experiment.name
 
 
 def _engine(to: str) -> Engine:

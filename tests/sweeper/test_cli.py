@@ -41,11 +41,16 @@ def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
         *("frontier", "compare", "confirm", "knobs", "paper", "report"),
-        *("rerun", "extend", "merge", "export"),
+        *("rerun", "extend", "merge", "export", "submit", "job"),
     }
 
     assert {name for name, *below in COMMANDS if not below} == promised
-    assert {below[0] for name, *below in COMMANDS if below} == {"list", "fetch", "verify"}
+    of_data, of_jobs = (
+        {below[0] for name, *below in COMMANDS if below and name == group}
+        for group in ("data", "job")
+    )
+    assert of_data == {"list", "fetch", "verify"}
+    assert of_jobs == {"status", "logs", "stop", "list"}
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
