@@ -285,10 +285,7 @@ class Root:
     def __init__(self, storage: Storage = None) -> None:
         self.location = RUNS if storage is None else os.fspath(storage)
         if is_remote(self.location):
-            try:
-                self.location = check(self.location)
-            except ValueError as error:
-                raise SweeperError(f"--storage {mask(self.location)}: {error}") from None
+            self.location = _checked(self.location)
 
     def __str__(self) -> str:
         """Give the location, as it was named."""
@@ -331,12 +328,19 @@ class Root:
 
 def remote_run(location: str, *, to_drive: bool = False) -> RunDirectory:
     """Give the run at an address, as `Root.run` does."""
-    copy = mirror(location, driven=to_drive)
+    copy = mirror(_checked(location), driven=to_drive)
     if to_drive:
         copy.peek()
     else:
         copy.pull()
     return RunDirectory(copy.path, copy)
+
+
+def _checked(location: str) -> str:
+    try:
+        return check(location)
+    except ValueError as error:
+        raise SweeperError(f"{mask(location)}: {error}") from None
 
 
 def runs_root(storage: Storage = None) -> Root:
@@ -357,7 +361,7 @@ def find_run(run: str, storage: Storage = None, *, to_drive: bool = False) -> Ru
         above, _, name = run.rstrip("/").rpartition("/")
         candidates: Iterable[RunDirectory] = [Root(above).run(name, to_drive=to_drive)]
     elif root.is_remote:
-        candidates = [root.run(run, to_drive=to_drive)]
+        candidates = [] if not run else [root.run(run, to_drive=to_drive)]
     else:
         candidates = (RunDirectory(path) for path in (Path(root.location) / run, Path(run)))
     for found in candidates:

@@ -1,6 +1,6 @@
 """The faults there are, in the order of the table."""
 
-from soak.faults import damage, disks, drivers, size, workers
+from soak.faults import damage, disks, drivers, size, stores, workers
 from soak.scene import Fault
 
 _ALL = (
@@ -8,6 +8,7 @@ _ALL = (
     *workers.FAULTS,
     *disks.FAULTS,
     *damage.FAULTS,
+    *stores.FAULTS,
     *size.FAULTS,
 )
 

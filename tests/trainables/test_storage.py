@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracles.object_store import BUCKET, ObjectStore, object_store
+from soak.object_store import BUCKET, ObjectStore, object_store
 from trainables import storage
 from trainables.checkpoint import Checkpoints
 from trainables.storage import StorageError, below

@@ -1,0 +1,224 @@
+"""The copy of a run that lies in an object store: what goes there, what comes back, and when."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soak.object_store import BUCKET, ObjectStore, object_store
+from sweeper import lease
+from sweeper.errors import SweeperError
+from sweeper.mirror import RUN_ID, Mirror, mirror
+from sweeper.runs import RunDirectory, find_run, list_runs, runs_root
+from trainables import storage
+from trainables.storage import below
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ObjectStore]:
+    with object_store() as store, pytest.MonkeyPatch.context() as patch:
+        for name, value in store.environment.items():
+            patch.setenv(name, value)
+        storage._filesystem.cache_clear()
+        yield store
+        storage._filesystem.cache_clear()
+
+
+@pytest.fixture
+def root(server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(lease, "SETTLED_SECONDS", 0.05)
+    monkeypatch.setattr(lease, "DEAD_SECONDS", 1.0)
+    monkeypatch.setattr(lease, "_LOOK_SECONDS", 0.1)
+    yield f"s3://{BUCKET}/{tmp_path.name}"
+    server.fail_rate, server.is_down = 0.0, False
+
+
+def stored(root: str) -> dict[str, bytes]:
+    return {file.name: storage.read(below(root, file.name)) for file in storage.files(root)}
+
+
+def created(root: str, name: str = "tiny", text: str = "name: tiny\n") -> RunDirectory:
+    run = runs_root(root).run(name, to_drive=True)
+    assert not run.exists
+    run.create(text)
+    return run
+
+
+def test_what_is_written_here_is_there_and_in_every_other_copy(root: str) -> None:
+    run = created(root)
+    (run.path / "results").mkdir()
+    (run.path / "results/a.parquet").write_bytes(b"rows")
+    (run.path / "study.journal").write_bytes(b"told")
+    run.publish()
+
+    assert set(stored(root)) == {
+        *("tiny/run.id", "tiny/experiment.yaml", "tiny/results/a.parquet", "tiny/study.journal"),
+    }
+    found = find_run("tiny", root)
+    assert found.path != run.path
+    assert found.location == run.location == f"{root}/tiny"
+    assert (found.results / "a.parquet").read_bytes() == b"rows"
+    assert found.journal.read_bytes() == b"told"
+    assert find_run(f"{root}/tiny").exists
+    assert [run.path.name for run in list_runs(root)] == ["tiny"]
+
+
+def test_what_changes_or_goes_here_does_so_there(root: str) -> None:
+    run = created(root)
+    for name in ("journal", "part"):
+        (run.path / name).write_text("1")
+    run.publish()
+    (run.path / "journal").write_text("22")
+    (run.path / "part").unlink()
+    run.publish()
+
+    assert stored(f"{root}/tiny")["journal"] == b"22"
+    assert "part" not in stored(f"{root}/tiny")
+
+
+def test_only_what_changed_is_sent(root: str, server: ObjectStore) -> None:
+    run = created(root)
+    before = server.requests
+    run.publish()
+    assert server.requests == before
+
+    (run.path / "a").write_text("1")
+    (run.path / "b").write_text("1")
+    run.publish("a")
+    assert "b" not in stored(f"{root}/tiny")
+
+
+def test_what_workers_and_this_machine_alone_need_is_not_copied(root: str) -> None:
+    run = created(root)
+    storage.write(run.shared("checkpoints", "t-0", "000000000002.pt"), b"state")
+    for name in ("ray/log", "a.partial", "study.journal.lock"):
+        storage.write(str(run.path / name), b"1")
+    run.publish()
+
+    assert set(stored(f"{root}/tiny")) == {
+        *("run.id", "experiment.yaml", "checkpoints/t-0/000000000002.pt")
+    }
+    assert not find_run("tiny", root).checkpoints.exists()
+
+
+def test_what_a_dead_driver_had_not_sent_is_sent_by_the_next_one_here(root: str) -> None:
+    run = created(root)
+    storage.write(str(run.results / "a.parquet"), b"rows")
+
+    again = runs_root(root).run("tiny", to_drive=True)
+    with again.driven():
+        assert (again.results / "a.parquet").read_bytes() == b"rows"
+    assert stored(f"{root}/tiny")["results/a.parquet"] == b"rows"
+
+
+def test_the_copy_of_an_earlier_run_of_the_same_name_is_put_away(root: str) -> None:
+    run = created(root)
+    storage.write(str(run.results / "a.parquet"), b"of the first")
+    for name in stored(f"{root}/tiny"):
+        storage.remove(f"{root}/tiny/{name}")
+
+    second = created(root)
+
+    assert second.path == run.path
+    assert not (second.results / "a.parquet").exists()
+    assert len(list(run.path.parent.glob("tiny.*/results/a.parquet"))) == 1
+
+
+def test_a_run_that_was_copied_there_by_hand_can_be_driven(root: str) -> None:
+    storage.write(f"{root}/tiny/experiment.yaml", b"name: tiny\n")
+    storage.write(f"{root}/tiny/results/a.parquet", b"rows")
+
+    for _ in range(2):
+        run = find_run("tiny", root, to_drive=True)
+        with run.driven():
+            assert (run.results / "a.parquet").read_bytes() == b"rows"
+    assert RUN_ID in stored(f"{root}/tiny")
+
+
+def test_one_driver_at_a_time_on_one_machine(root: str) -> None:
+    with created(root).driven():
+        second = runs_root(root).run("tiny", to_drive=True)
+        with pytest.raises(SweeperError, match=f"^{root}/tiny is being driven by process"):
+            second.driven().__enter__()
+    assert "driver.lease" not in stored(f"{root}/tiny")
+
+
+def test_one_driver_at_a_time_on_several_machines(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(lease, "_is_dead_here", lambda _: False)  # for here it is elsewhere
+    with created(root).driven():
+        monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "another machine's"))
+        second = runs_root(root).run("tiny", to_drive=True)
+        with pytest.raises(SweeperError, match="is being driven by process"):
+            second.driven().__enter__()
+
+
+def test_a_lease_that_beats_no_more_is_taken_over(
+    root: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = created(root)
+    storage.write(
+        f"{root}/tiny/driver.lease", b'{"driver": "x", "beat": 3, "pid": 1, "host": "gone"}'
+    )
+    with run.driven():
+        assert b'"beat": 0' in stored(f"{root}/tiny")["driver.lease"]
+    assert "was being driven by process 1 on gone; watching for up to 1 s" in (
+        capsys.readouterr().out
+    )
+
+
+def test_of_two_that_come_at_once_the_last_to_write_has_it(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = lease._write
+
+    def and_another(location: str, driver: str, beat: int) -> None:
+        write(location, driver, beat)
+        write(location, "another", 0)
+
+    run = created(root)
+    monkeypatch.setattr(lease, "_write", and_another)
+    with pytest.raises(SweeperError, match="is being driven"):
+        run.driven().__enter__()
+
+
+def test_a_driver_hears_that_another_has_taken_over(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
+    lost, beats = threading.Event(), threading.Event()
+    location = f"{root}/tiny/driver.lease"
+    with lease.leased(location, "tiny", beat=beats.set, lost=lost.set, say=print):
+        assert beats.wait(10)
+        assert not lost.is_set()
+        storage.write(location, b'{"driver": "another"}')
+        assert lost.wait(10)
+    assert b"another" in storage.read(location)  # whose it is now
+
+
+def test_a_store_out_of_reach_is_one_line(
+    root: str, server: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0.5)
+    server.is_down = True
+    for command in (lambda: find_run("tiny", root), lambda: list_runs(root)):
+        with pytest.raises(SweeperError, match=r"^s3://\S+ has been out of reach for 0 s: .+$"):
+            command()
+
+
+def test_names_lead_nowhere_else(root: str) -> None:
+    for name in ("../other", "a/../../b", "", "."):
+        with pytest.raises(SweeperError):
+            find_run(name, root)
+
+
+def test_copies_lie_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SWEEPER_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for driven, kind in ((True, "driven"), (False, "read")):
+        copy: Mirror = mirror("s3://bucket/runs/tiny", driven=driven)
+        assert copy.path == tmp_path / "sweeper" / kind / "s3/bucket/runs/tiny"
