@@ -129,7 +129,7 @@ def resume(
 ) -> None:
     """Continue a run after an interruption; finished trials are never run again."""
     from sweeper import sweeping
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
 
     found = find_run(run, storage, to_drive=True)
     sys.exit(sweeping.resume(found, workers=workers, log=log or [], address=address))
@@ -200,7 +200,7 @@ def status(
 
     From any terminal, and any machine that can read the run's directory.
     """
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
     from sweeper.stored import watching
 
     found = find_run(run, storage)
@@ -226,7 +226,7 @@ def confirm(
     confirmation finished is not done again.
     """
     from sweeper import confirming
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
 
     found = find_run(run, storage, to_drive=True)
     sys.exit(

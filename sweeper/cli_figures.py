@@ -36,7 +36,7 @@ def frontier(
     storage: Storage = None,
 ) -> None:
     """Write the frontier of one or several runs as CSV, Parquet, PDF, PNG and SVG; print it."""
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
     from sweeper.stored import reading
 
     found = [find_run(name, storage) for name in runs]
@@ -120,7 +120,7 @@ def report(
     ] = False,
 ) -> None:
     """Write one self-contained, interactive HTML page about one or several runs."""
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
     from sweeper.stored import reporting
 
     found = [find_run(name, storage) for name in runs]
@@ -161,7 +161,7 @@ def knobs(
     storage: Storage = None,
 ) -> None:
     """Say which swept knob moved NLL and MI, and where trials collapsed, and draw it."""
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
     from sweeper.stored import knobs as mattering
 
     found = [find_run(name, storage) for name in runs]
@@ -196,7 +196,7 @@ def paper(
     storage: Storage = None,
 ) -> None:
     """Set stored runs beside a paper: its tables, and whether its claims hold."""
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
     from sweeper.stored import papers
 
     if name is None:

@@ -41,7 +41,7 @@ def extend(
     Exit codes are those of `sweeper run`.
     """
     from sweeper import extending
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
 
     found = find_run(run, storage, to_drive=True)
     sys.exit(extending.extend(found, trials, workers=workers, log=log or [], address=address))
@@ -60,7 +60,7 @@ def merge(
 
     It is there to be read; to go on, extend one of the runs and merge them again.
     """
-    from sweeper.runs import find_run, runs_root
+    from sweeper.roots import find_run, runs_root
     from sweeper.stored import merging
 
     root = runs_root(storage)
@@ -90,7 +90,7 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write a run's rows as one CSV or Parquet file, or its trials as Optuna studies."""
-    from sweeper.runs import find_run
+    from sweeper.roots import find_run
     from sweeper.stored import exporting
 
     found = find_run(run, storage)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -28,8 +27,6 @@ from sweeper.parts import set_aside
 
 IDENTITY = "config_hash"  # where the journal keeps what a configuration was proposed as
 ADOPTED = "adopted"  # what the journal says of a configuration that it has from the rows
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def open_journal(journal: Path, notices: list[str]) -> JournalStorage:

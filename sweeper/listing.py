@@ -8,7 +8,8 @@ from sweeper.errors import SweeperError
 from sweeper.layers import compose, shipped
 from sweeper.located import Problems
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, Storage, list_runs
+from sweeper.roots import Storage, list_runs
+from sweeper.runs import RunDirectory
 
 Entries = Mapping[str, str]
 

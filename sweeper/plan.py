@@ -7,7 +7,8 @@ import optuna
 from sweeper.errors import SweeperError
 from sweeper.experiment import Arm, Experiment, difference, load
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, Storage, runs_root
+from sweeper.roots import Storage, runs_root
+from sweeper.runs import RunDirectory
 from sweeper.samplers import resolve_sampler
 from sweeper.source import flow
 from trainables.data.corpus import DataConfig

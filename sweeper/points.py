@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, Storage, find_run, list_runs, runs_root
+from sweeper.roots import Storage, find_run, list_runs, runs_root
+from sweeper.runs import RunDirectory
 
 SHORTEST = 6  # characters of an id that are enough to name it
 SHOWN = 8

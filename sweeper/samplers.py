@@ -9,6 +9,8 @@ from sweeper.sections import Search
 
 GP_TRIALS = 100  # beyond, asking a Gaussian process costs seconds and TPE is as good
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 
 def resolve_sampler(search: Search, *, conditional: bool = False) -> str:
     """Say what `auto` stands for: the Gaussian process up to 100 trials an arm, TPE beyond.

@@ -28,8 +28,6 @@ from trainables.trial import TrialConfig, config_hash, trial_id
 REFUSALS = 100  # proposals in a row that are no valid trial, after which the space is to blame
 PRUNED = "pruned"  # the status of a trial that the scheduler stopped
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 class Task(NamedTuple):
     """One trial to train: a configuration with one seed."""

@@ -15,7 +15,8 @@ from sweeper.loggers import Logger, create
 from sweeper.plan import refuse_another
 from sweeper.progress import Progress, progress
 from sweeper.results import ResultStore
-from sweeper.runs import RunDirectory, Storage, runs_root
+from sweeper.roots import Storage, runs_root
+from sweeper.runs import RunDirectory
 from sweeper.search import Sweep
 from sweeper.stored import reading
 

@@ -13,7 +13,8 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
 from sweeper.located import unknown
 from sweeper.plan import refuse_another
-from sweeper.runs import RunDirectory, Storage, runs_root
+from sweeper.roots import Storage, runs_root
+from sweeper.runs import RunDirectory
 
 ENGINES: dict[str, Engine] = {"ray-job": RayJob(), "slurm": Slurm(), "kuberay": KubeRay()}
 _ON_SHARED_DISK = ("slurm",)  # engines that start from the run's own directory

@@ -35,7 +35,8 @@ from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.located import nearest
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, Storage, find_run
+from sweeper.roots import Storage, find_run
+from sweeper.runs import RunDirectory
 from sweeper.stored.choices import chosen_axis, placed, unit_of, writable
 
 _NEEDED = (

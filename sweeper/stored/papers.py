@@ -14,7 +14,8 @@ from analysis.papers.paper import Paper
 from analysis.plots.files import write_all, writers
 from sweeper.errors import SweeperError
 from sweeper.located import unknown
-from sweeper.runs import RunDirectory, Storage, runs_root
+from sweeper.roots import Storage, runs_root
+from sweeper.runs import RunDirectory
 from sweeper.stored.answers import answer_all, claim_lines, claim_rows, group_runs
 from sweeper.stored.choices import writable
 from sweeper.stored.paper_tables import measure, table_lines, table_rows

@@ -12,7 +12,8 @@ from sweeper.errors import SweeperError
 from sweeper.layers import compose, merge, prune, shipped
 from sweeper.located import Node, Place, Problems
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, Storage, list_runs
+from sweeper.roots import Storage, list_runs
+from sweeper.runs import RunDirectory
 
 _DOCUMENT = Place("document")
 _SPLIT = "evaluation.split"  # a part of the protocol by itself

@@ -14,7 +14,8 @@ import pandas as pd
 from analysis.report import report_page
 from sweeper.errors import SweeperError
 from sweeper.results import read_runs
-from sweeper.runs import RunDirectory, Storage, runs_root, write_atomically
+from sweeper.roots import Storage, runs_root
+from sweeper.runs import RunDirectory, write_atomically
 from sweeper.stored.choices import placed, refuse_mixed, unit_of, writable
 
 REPORT = "report.html"

@@ -10,7 +10,8 @@ from soak.object_store import BUCKET, ObjectStore, object_store
 from sweeper import lease
 from sweeper.errors import SweeperError
 from sweeper.mirror import RUN_ID, Mirror, mirror
-from sweeper.runs import RunDirectory, find_run, list_runs, runs_root
+from sweeper.roots import find_run, list_runs, runs_root
+from sweeper.runs import RunDirectory
 from trainables import storage
 from trainables.storage import below
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeper import runs
+from sweeper import roots
 from sweeper.errors import SweeperError
-from sweeper.runs import RunDirectory, find_run, list_runs, write_atomically
+from sweeper.roots import find_run, list_runs
+from sweeper.runs import RunDirectory, write_atomically
 
 TEXT = """\
 name: a
@@ -205,7 +206,7 @@ def test_a_directory_without_an_experiment_is_no_run(tmp_path: Path) -> None:
 
     assert list_runs(tmp_path) == []
     assert list_runs(tmp_path / "none") == []
-    assert str(runs.runs_root(None)) == "runs"
+    assert str(roots.runs_root(None)) == "runs"
 
 
 def test_a_union_has_the_trials_it_was_given_and_is_not_trained(run: RunDirectory) -> None:
