@@ -23,7 +23,7 @@ from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 120  # seconds; only a test that fails waits so long
+PATIENCE = 300  # seconds; only what fails waits so long
 # The titles that Ray gives a worker's process: while it is called, then between two calls.
 WORKER = ("ray::ResourceTrainable.", "ray::LatentVariableTrial")
 AT_WORK = "ray::ResourceTrainable.train"
@@ -98,9 +98,14 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_until(
+    condition: Callable[[], object], driver: subprocess.Popen[str] | None = None
+) -> None:
+    """Wait for something to happen; while it does not, a `driver` has to stay alive."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
+        if driver is not None:
+            assert driver.poll() is None, f"the driver ended with {driver.communicate()}"
         assert time.monotonic() < deadline, "it does not happen"
         time.sleep(0.05)
 

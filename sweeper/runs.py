@@ -280,7 +280,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader sees all of it or none."""
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        partial.unlink(missing_ok=True)  # of a process that was killed, or a link to elsewhere
+        with partial.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -14,7 +14,9 @@ def _damaged(stage: Scene) -> str:
     path = write_experiment(stage.directory, "damaged", stage.quick)
     machine, run = stage.machine, stage.machine.run("damaged")
     with machine.start("run", str(path), "--workers", "2") as driver:
-        wait_until(lambda: len(parts(machine, "damaged")) >= 2 and machine.processes(AT_WORK))
+        wait_until(
+            lambda: len(parts(machine, "damaged")) >= 2 and machine.processes(AT_WORK), driver
+        )
         driver.send_signal(signal.SIGINT)
         driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 130

@@ -24,7 +24,7 @@ def _full(stage: Scene) -> str:
         ):
             path = write_experiment(stage.directory, "full", stage.quick, checkpoints=policy)
             with machine.start("run", str(path), "--workers", "2") as driver:
-                wait_until(lambda n=enough: len(parts(machine, "full")) >= n)  # type: ignore[misc]
+                wait_until(lambda n=enough: len(parts(machine, "full")) >= n, driver)  # type: ignore[misc]
                 filler = _fill(stage.directory / "runs")
                 _, err = driver.communicate(timeout=PATIENCE)
             assert driver.returncode == 2, (driver.returncode, err)

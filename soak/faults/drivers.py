@@ -28,7 +28,7 @@ def _killed(stage: Scene) -> str:
                 time.sleep(moments.uniform(0, STARTING_SECONDS))
                 starting += 1
             else:
-                wait_until(lambda: machine.processes(AT_WORK))
+                wait_until(lambda: machine.processes(AT_WORK), driver)
                 time.sleep(moments.uniform(0, 1.0 if stage.quick else WORKING_SECONDS))
             driver.send_signal(signal.SIGKILL)
             out, err = driver.communicate()
@@ -60,7 +60,7 @@ def _told_to_stop(stage: Scene) -> str:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         finished = len(parts(machine, "stopped"))
         with machine.start("run", str(path), "--workers", "2") as driver:
-            wait_until(lambda: machine.processes(AT_WORK))
+            wait_until(lambda: machine.processes(AT_WORK), driver)
             time.sleep(0.3)
             start = time.monotonic()
             driver.send_signal(number)
@@ -86,7 +86,7 @@ def _two(stage: Scene) -> str:
     path = write_experiment(stage.directory, "two", stage.quick)
     machine = stage.machine
     with machine.start("run", str(path), "--workers", "2") as driver:
-        wait_until(lambda: machine.processes(AT_WORK))
+        wait_until(lambda: machine.processes(AT_WORK), driver)
         with held_still(driver):
             for arguments in (
                 ["run", str(path)],
