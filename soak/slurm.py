@@ -14,6 +14,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 PORTS = (26817, 26818)  # of slurmctld and slurmd, away from Slurm's own
 START_SECONDS = 60
 
+# A requeued job waits until its credentials have expired, 2 minutes if nothing is said.
 _CONFIGURATION = """\
 ClusterName=soak
 SlurmctldHost={host}(127.0.0.1)
@@ -22,7 +23,7 @@ SlurmdPort={slurmd_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={place}/munge.socket
+AuthInfo=socket={place}/munge.socket,cred_expire=20
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
