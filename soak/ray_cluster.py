@@ -23,7 +23,8 @@ class RayCluster:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.port, self.dashboard, agent = free_ports(3)
-        token = machine.ray / "token"
+        token = machine.ray / "secret" / "token"
+        token.parent.mkdir(0o700)
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))
         machine.env |= {
@@ -87,14 +88,16 @@ class RayCluster:
 @contextmanager
 def ray_cluster(machine: Machine, n_nodes: int) -> Iterator[RayCluster]:
     """Run a cluster of so many nodes; its processes go with the machine's."""
-    cluster = RayCluster(machine)
-    for _ in range(n_nodes):
-        cluster.add()
-    assert cluster.n_alive() == n_nodes, f"{cluster.n_alive()} nodes of {n_nodes}"
+    before = dict(machine.env)
     try:
+        cluster = RayCluster(machine)
+        for _ in range(n_nodes):
+            cluster.add()
+        assert (n := cluster.n_alive()) == n_nodes, f"{n} nodes of {n_nodes}"
         yield cluster
     finally:
         machine.clear()
+        machine.env = before
 
 
 def free_ports(n: int) -> list[int]:

@@ -1,6 +1,6 @@
 """The faults there are, in the order of the table."""
 
-from soak.faults import damage, disks, drivers, size, stores, workers
+from soak.faults import clusters, damage, disks, drivers, size, slurm, stores, workers
 from soak.scene import Fault
 
 _ALL = (
@@ -10,6 +10,8 @@ _ALL = (
     *damage.FAULTS,
     *stores.FAULTS,
     *size.FAULTS,
+    *clusters.FAULTS,
+    *slurm.FAULTS,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ALL}
