@@ -126,13 +126,20 @@ def resume(
     address: Address = None,
     log: Log = None,
     storage: Storage = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train the trials that failed again.")
+    ] = False,
 ) -> None:
     """Continue a run after an interruption; finished trials are never run again."""
     from sweeper import sweeping
     from sweeper.roots import find_run
 
     found = find_run(run, storage, to_drive=True)
-    sys.exit(sweeping.resume(found, workers=workers, log=log or [], address=address))
+    sys.exit(
+        sweeping.resume(
+            found, workers=workers, log=log or [], address=address, retry_failed=retry_failed
+        )
+    )
 
 
 @app.command()

@@ -15,6 +15,7 @@ from sweeper.columns import SCHEMA, SCHEMA_VERSION, VERSION_KEY
 from sweeper.errors import SweeperError
 
 DAMAGED = "damaged"  # the directory, beside them, for files that are set aside
+WITHDRAWN = "withdrawn"  # and for rows that were stored, but shall count no more
 
 # Between the last page and the footer lie this and the SHA-256 of all other bytes. Readers of
 # Parquet follow the footer's offsets, so they never see it.
@@ -100,12 +101,12 @@ def load(path: Path, names: Sequence[str] = SCHEMA.names, knobs: bool = True) ->
         raise DamagedError(path, str(error).splitlines()[0].rstrip(".")) from error
 
 
-def set_aside(path: Path) -> Path:
-    """Move a damaged file into `damaged/` beside it, to what lies there; nothing is ever deleted.
+def set_aside(path: Path, where: str = DAMAGED) -> Path:
+    """Move a file into a directory beside it, to what lies there; nothing is ever deleted.
 
     Raises `SweeperError` where it cannot be moved.
     """
-    directory = path.parent / DAMAGED
+    directory = path.parent / where
     try:
         directory.mkdir(exist_ok=True)
         aside = directory / path.name
@@ -116,7 +117,7 @@ def set_aside(path: Path) -> Path:
         path.rename(aside)
     except OSError as error:
         raise SweeperError(
-            f"cannot move the damaged {path} into {directory}: {error.strerror or error}; "
+            f"cannot move {path} into {directory}: {error.strerror or error}; "
             "mend the permissions, then resume the run"
         ) from error
     return aside

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sweeper.columns import COLUMNS, SCHEMA, SCHEMA_VERSION, nearest_column
 from sweeper.errors import SweeperError
-from sweeper.parts import DamagedError, NewerSchemaError, load, set_aside, write
+from sweeper.parts import WITHDRAWN, DamagedError, NewerSchemaError, load, set_aside, write
 
 RESULTS = "results"  # where a run directory keeps its store
 
@@ -150,6 +150,28 @@ class ResultStore:
             except (SweeperError, FileNotFoundError):
                 continue
         return lines
+
+    def withdraw(self, status: str) -> list[str]:
+        """Take the trials that ended with a status out of the store, so that they are missing.
+
+        Their files go to `withdrawn/` below it. Gives their ids. The caller holds the run's lock.
+        Raises `SweeperError` where a file cannot be moved, or cannot be read.
+        """
+        withdrawn: list[str] = []
+        compacted, parts = self._files()
+        for path in [*compacted, *parts]:
+            table = load(path)
+            endings = zip(*(table[n].to_pylist() for n in ("trial_id", "status")), strict=True)
+            ids = {trial for trial, ended in endings if ended == status}
+            if not ids:
+                continue
+            rest = table.filter(pa.array([t not in ids for t in table["trial_id"].to_pylist()]))
+            if len(rest):
+                self.add([rest])
+            set_aside(path, WITHDRAWN)
+            self._ids.pop(path, None)
+            withdrawn += sorted(ids)
+        return withdrawn
 
     def _compacted(self, trials: Sequence[str]) -> Path:
         digest = hashlib.sha256("\n".join(trials).encode()).hexdigest()

@@ -56,14 +56,21 @@ def resume(
     workers: int | None,
     log: Sequence[str] = (),
     address: str | None = None,
+    retry_failed: bool = False,
 ) -> int:
-    """Continue a run from its own copy of the experiment; returns the exit code."""
+    """Continue a run from its own copy of the experiment; returns the exit code.
+
+    Trials that failed have ended, like any other, unless `retry_failed` takes their rows back.
+    """
     directory.refuse_merged()
     experiment = experiments.load(directory.experiment_file)
     check(experiment, address)
     checksums = data_checksums(experiment)
     loggers = create(log, directory.logs, experiment.name)
     with interruptible(), directory.driven():
+        if retry_failed:
+            n_failed = len(ResultStore(directory.results).withdraw("failed"))
+            print(f"{directory.location}: {n_failed} trials that failed are trained again")
         return proceed(experiment, directory, checksums, workers, loggers, address)
 
 

@@ -105,10 +105,28 @@ def test_what_is_not_damaged_stays_where_it_is(store: ResultStore) -> None:
     assert files(store) == ["other.parquet", "t.parquet"]
 
 
+@pytest.mark.parametrize("compacted", [False, True])
+def test_withdrawn_trials_are_missing_and_kept(store: ResultStore, compacted: bool) -> None:
+    store.append(trial("t", evaluations=2))
+    store.append(trial("u", status="failed", evaluations=2))
+    if compacted:
+        store.compact(threshold=2)
+    store.append(trial("v", status="failed"))
+    before = store.read().query("trial_id == 't'")
+
+    assert store.withdraw("failed") == ["u", "v"]
+
+    pd.testing.assert_frame_equal(store.read(), before.reset_index(drop=True))
+    assert store.finished() == ResultStore(store.directory).finished() == {"t"}
+    kept = store.directory / "withdrawn"
+    assert ResultStore(kept).finished() == ({"t", "u", "v"} if compacted else {"u", "v"})
+    assert store.withdraw("failed") == []
+
+
 def test_a_damaged_file_that_cannot_be_moved_is_one_error(store: ResultStore) -> None:
     store.append(trial("t")).write_bytes(b"")
     (store.directory / "damaged").write_text("in the way")
-    with pytest.raises(SweeperError, match=r"cannot move the damaged .*t\.parquet") as error:
+    with pytest.raises(SweeperError, match=r"cannot move .*t\.parquet") as error:
         store.set_aside_damaged()
     assert "\n" not in str(error.value)
 

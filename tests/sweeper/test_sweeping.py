@@ -231,3 +231,36 @@ def test_a_part_that_is_damaged_is_trained_again_as_it_was(
     monkeypatch.setattr(sweeping, "drive", drive)
     assert sweeping.resume(run, workers=None) == INTERRUPTED
     assert given == [first]
+
+
+def test_trials_that_failed_are_trained_again_where_that_is_asked_for(
+    experiment: MakeExperiment,
+    trained: Store,
+    ended: MakeRows,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tiny = experiment()
+    run = trained(tiny, "failed", "diverged", "done")
+    [failed] = ResultStore(run.results).read().query("status == 'failed'")["trial_id"]
+
+    def drive(sweep: Sweep, *args: object) -> bool:
+        for task in iter(sweep.next, None):
+            assert task.trial_id == failed
+            sweep.finish(task, ended(tiny, task, **FIGURES))
+        return True
+
+    monkeypatch.setattr(sweeping, "drive", drive)
+    assert sweeping.resume(run, workers=None) == TRIALS_FAILED
+    capsys.readouterr()
+    sweeping.resume(run, workers=None, retry_failed=True)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "runs/tiny: 1 trials that failed are trained again",
+        "runs/tiny: 2 of 3 trials are done; training the rest",
+    ]
+    statuses = ResultStore(run.results).read(final_only=True)["status"]
+    assert sorted(statuses) == ["diverged", "done", "done"]
+    assert (run.results / "withdrawn" / f"{failed}.parquet").exists()
+    assert sweeping.resume(run, workers=None) == DONE
