@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any
 
 from sweeper.errors import SweeperError
 
@@ -21,7 +21,7 @@ def locked(path: Path, run: str) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        file = path.open("ab+", buffering=0)  # what does not fit must not come up again later
     except OSError as error:
         raise SweeperError(
             f"cannot write {path}: {error.strerror}; make the run writable"
@@ -31,12 +31,11 @@ def locked(path: Path, run: str) -> Iterator[None]:
             _lock(file)
         except BlockingIOError:
             file.seek(0)
-            owner = file.read().strip() or "another process"
+            owner = (file.read() or b"").decode().strip() or "another process"
             raise being_driven(run, owner) from None
         with contextlib.suppress(OSError):  # a full disk; the lock itself is the kernel's
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
+            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
         yield
 
 
@@ -60,7 +59,7 @@ def being_driven(run: str, owner: str) -> SweeperError:
     )
 
 
-def _lock(file: TextIO) -> None:
+def _lock(file: IO[Any]) -> None:
     for _ in range(20):  # whoever looks at the run holds the lock too, for an instant
         with contextlib.suppress(BlockingIOError):
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ def _full(stage: Scene) -> str:
     """Fill the disk under a running sweep, once where it keeps no states and once with them."""
     machine = stage.machine
     observed, earlier = [], dict[str, str]()
-    with _small_disk(stage.directory / "runs"):
+    with small_disk(stage.directory / "runs"):
         for what, policy, enough in (
             ("a row part", {"seconds": 3600, "steps": None}, 2),
             ("a checkpoint", {"seconds": 3600, "steps": 20}, 4),
@@ -25,7 +25,7 @@ def _full(stage: Scene) -> str:
             path = write_experiment(stage.directory, "full", stage.quick, checkpoints=policy)
             with machine.start("run", str(path), "--workers", "2") as driver:
                 wait_until(lambda n=enough: len(parts(machine, "full")) >= n, driver)  # type: ignore[misc]
-                filler = _fill(stage.directory / "runs")
+                filler = fill(stage.directory / "runs")
                 _, err = driver.communicate(timeout=PATIENCE)
             assert driver.returncode == 2, (driver.returncode, err)
             assert len(err.splitlines()) == 1, err
@@ -50,7 +50,7 @@ def _short(error: str, stage: Scene) -> str:
 
 
 @contextmanager
-def _small_disk(directory: Path) -> Iterator[None]:
+def small_disk(directory: Path) -> Iterator[None]:
     directory.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "soak", str(directory)]
     try:
@@ -65,7 +65,7 @@ def _small_disk(directory: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
-def _fill(directory: Path) -> Path:
+def fill(directory: Path) -> Path:
     """Take all space that is left, to the last page."""
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as file:

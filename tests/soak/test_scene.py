@@ -14,6 +14,10 @@ def failed(stage: Scene) -> str:
     raise AssertionError("39 final rows of 40")
 
 
+def broken(stage: Scene) -> str:
+    raise TimeoutError
+
+
 def elsewhere(stage: Scene) -> str:
     raise UnavailableError("needs root")
 
@@ -23,6 +27,7 @@ def elsewhere(stage: Scene) -> str:
     [
         (survived, "ok", "2 times all went / well"),
         (failed, "FAILED", "FAILED: 39 final rows of 40"),
+        (broken, "FAILED", "FAILED: TimeoutError"),
         (elsewhere, "not run", "not run: needs root"),
     ],
 )

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainables import storage
-from trainables.checkpoint import Checkpoints
+from trainables.checkpoint import Checkpoints, adopt_model
 from trainables.training import TrainingRun
 from trainables.trial import TrialConfig
 
@@ -195,6 +195,9 @@ def test_code_in_a_file_is_never_run(path: Path, tmp_path: Path) -> None:
     put(path, signed(buffer.getvalue()))
 
     assert restore(path).step == 0
+    assert not (tmp_path / "proof").exists()
+    put(path, signed(buffer.getvalue()))
+    assert adopt_model(new, str(state(path, 4))) is None
     assert not (tmp_path / "proof").exists()
     pickle.loads(pickle.dumps(Code(tmp_path / "proof")))
     assert (tmp_path / "proof").exists()  # it would have been
