@@ -22,7 +22,7 @@ from sweeper.columns import COLUMNS
 from sweeper.search import Task
 from trainables.masking import mask
 
-LARGEST_BYTES = 32 * 2**20  # then the log becomes `events.1.jsonl`, in place of an older one
+LARGEST_BYTES = 8 * 2**20  # then the log becomes `events.1.jsonl`, in place of an older one
 PROGRESS_SECONDS = 60.0  # between two reports of one trial
 TEXT_CHARACTERS = 2000  # of one text in an event; `failures/` has the whole
 
