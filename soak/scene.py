@@ -43,6 +43,11 @@ class Scene:
         """Where the command line runs."""
         return self.machine.directory
 
+    @property
+    def small(self) -> "Scene":
+        """The same machine, for a fault to which the size of a sweep is nothing."""
+        return Scene(self.machine, quick=True)
+
     def times(self, full: int, quick: int) -> int:
         """Choose how often something happens."""
         return quick if self.quick else full

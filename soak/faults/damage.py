@@ -11,6 +11,7 @@ from soak.sweeps import check, parts, write_experiment
 
 def _damaged(stage: Scene) -> str:
     """Stop a sweep and damage every kind of file it has; then do so to the whole journal."""
+    stage = stage.small
     path = write_experiment(stage.directory, "damaged", stage.quick)
     machine, run = stage.machine, stage.machine.run("damaged")
     with machine.start("run", str(path), "--workers", "2") as driver:

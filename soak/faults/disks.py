@@ -15,12 +15,13 @@ DISK = "24m"
 
 def _full(stage: Scene) -> str:
     """Fill the disk under a running sweep, once where it keeps no states and once with them."""
+    stage = stage.small
     machine = stage.machine
     observed, earlier = [], dict[str, str]()
     with small_disk(stage.directory / "runs"):
         for what, policy, enough in (
-            ("a row part", {"seconds": 3600, "steps": None}, 2),
-            ("a checkpoint", {"seconds": 3600, "steps": 20}, 4),
+            ("keeping no states", {"seconds": 3600, "steps": None}, 2),
+            ("a state every 20 steps", {"seconds": 3600, "steps": 20}, 4),
         ):
             path = write_experiment(stage.directory, "full", stage.quick, checkpoints=policy)
             with machine.start("run", str(path), "--workers", "2") as driver:

@@ -55,6 +55,7 @@ def _killed(stage: Scene) -> str:
 
 def _told_to_stop(stage: Scene) -> str:
     """Stop the sweep by one signal after the other, each time in the midst of trials."""
+    stage = stage.small
     path = write_experiment(stage.directory, "stopped", stage.quick)
     machine, seconds, states = stage.machine, [], 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
@@ -83,6 +84,7 @@ def _told_to_stop(stage: Scene) -> str:
 
 def _two(stage: Scene) -> str:
     """Start further drivers while one is at work."""
+    stage = stage.small
     path = write_experiment(stage.directory, "two", stage.quick)
     machine = stage.machine
     with machine.start("run", str(path), "--workers", "2") as driver:
