@@ -23,7 +23,7 @@ SEEDS = 2
 
 
 def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) -> Path:
-    """Write an experiment of 40 trials of about two seconds, or of 6; `changes` are merged into it.
+    """Write an experiment of 40 trials of a few seconds, or of 6; `changes` are merged into it.
 
     Its sampler is a quasi-random sequence, so that it proposes the same whatever happens.
     """
