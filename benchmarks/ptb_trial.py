@@ -53,7 +53,7 @@ def flops(data: Corpus, run: TrainingRun, step: int) -> float:
     A product costs two operations a multiply-add, once forward and twice backward. Padding counts
     for nothing; what all samples of a sentence share counts once.
     """
-    x = data.splits["train"][run._order.batch(step)]
+    x = data.splits["train"][run._data.order.batch(step)]
     tokens = float((x != PAD).sum())
     projection = SAMPLES * tokens * HIDDEN * VOCABULARY
     gates = 4 * HIDDEN

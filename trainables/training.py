@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import resource
 import sys
 import time
@@ -40,13 +41,15 @@ class TrainingRun:
     before, a run with a schedule ends with the best weights that were validated.
 
     All randomness follows from `seed`: parameters, data order, dropout and samples. Runs leave
-    torch's global generator as they find it, so several can take turns in one process.
+    torch's global generator as they find it, so several can take turns in one process. A run on a
+    GPU makes the process choose deterministic kernels from then on.
     """
 
     def __init__(
         self, config: TrialConfig, seed: int, *, data_root: Path, device: str = "cpu"
     ) -> None:
         self.config, self.seed, self.device = config, seed, torch.device(device)
+        _make_reproducible(self.device)
         self.corpus: Corpus = config.data.load(data_root)
         self.step = 0
         self._adopted = False
@@ -317,6 +320,14 @@ class TrainingRun:
                 yield
             finally:
                 self._random = _random_state(self.device)
+
+
+def _make_reproducible(device: torch.device) -> None:
+    """Have a GPU add up in the same order each time; some of its fastest kernels do not."""
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads such
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:
