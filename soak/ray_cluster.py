@@ -31,6 +31,8 @@ class RayCluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # A job of Ray runs the `python` that its cluster finds.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         self.head = [
             *("--head", f"--port={self.port}", f"--temp-dir={machine.ray}/c"),

@@ -137,7 +137,8 @@ def _told(settings: Settings) -> Iterator[None]:
     """Turn what goes wrong between here and the cluster into one line."""
     from ray.exceptions import RayError
 
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)  # of uploads, whatever the level of Ray's loggers
     try:
         yield
     except (RayError, RuntimeError, OSError, ValueError) as error:
@@ -147,6 +148,8 @@ def _told(settings: Settings) -> Iterator[None]:
             f"the Ray dashboard at {address} cannot take that: {(lines or ['no answer'])[0]}; "
             "give its address with --address, and the cluster's token with RAY_AUTH_TOKEN_PATH"
         ) from None
+    finally:
+        logging.disable(before)
 
 
 async def _follow(client: Any, number: str) -> None:
