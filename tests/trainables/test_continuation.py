@@ -138,16 +138,17 @@ def stand_ins(ten_sentences: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Omniglot28, "load", lambda self, root: corpus)
 
 
-def start(made: Trial) -> TrainingRun:
-    return TrainingRun(TrialConfig.model_validate(made), 0, data_root=NOWHERE)
+def start(made: Trial, device: str = "cpu") -> TrainingRun:
+    return TrainingRun(TrialConfig.model_validate(made), 0, data_root=NOWHERE, device=device)
 
 
+@pytest.mark.parametrize("device", ["cpu", *["cuda"] * torch.cuda.is_available()])
 @pytest.mark.parametrize("made", CASES.values(), ids=list(CASES))
 def test_a_run_that_continues_in_a_fresh_object_after_every_step_ends_with_the_same_bits(
-    made: Trial, tmp_path: Path
+    made: Trial, device: str, tmp_path: Path
 ) -> None:
     """Each object takes one step or evaluates once, and leaves the next one a checkpoint only."""
-    whole, ends = start(made), 0
+    whole, ends = start(made, device), 0
     while not whole.finished:
         advance(whole)
         ends += 1
@@ -156,10 +157,10 @@ def test_a_run_that_continues_in_a_fresh_object_after_every_step_ends_with_the_s
     states = Checkpoints(str(tmp_path / "states"))
     for moment in range(ends):
         torch.manual_seed(moment)  # nothing may depend on what another process is at
-        continued = states.restore(lambda: start(made))
+        continued = states.restore(lambda: start(made, device))
         advance(continued)
         states.save(continued)
-    last = Checkpoints(str(tmp_path / "states")).restore(lambda: start(made))
+    last = Checkpoints(str(tmp_path / "states")).restore(lambda: start(made, device))
 
     assert states.damaged == []
     assert continued.finished
