@@ -62,6 +62,14 @@ class ResultStore:
                 return compacted
         return write(table, path)
 
+    def stamp(self) -> frozenset[tuple[str, int]]:
+        """Give what is another whenever the stored rows are; no part is opened."""
+        stamps = set()
+        for path in self.directory.glob("*.parquet"):
+            with contextlib.suppress(FileNotFoundError):  # merged since it was listed
+                stamps.add((path.name, path.stat().st_mtime_ns))
+        return frozenset(stamps)
+
     def finished(self) -> set[str]:
         """Ids of the recorded trials, from the names of the parts; no part is opened."""
         compacted, parts = self._files()

@@ -14,6 +14,7 @@ from sweeper.stored import reading
 from sweeper.stored.looking import (
     CLOCKS_AGREE_SECONDS,
     CONFIRMING,
+    FINISHED,
     LIVE,
     MERGED,
     SILENT,
@@ -57,6 +58,8 @@ def text(seen: Look) -> str:
     if len(known.failures) > SHOWN_REASONS:
         more = len(known.failures) - SHOWN_REASONS
         lines.append(f"  and {more} more; see the rows, or --json")
+    if known.ended.get("failed") and seen.state in (STOPPED, FINISHED):
+        lines.append(f"train what failed again with: {_resume(seen)} --retry-failed")
     if known.frontier is not None:
         lines += ["", *reading.described(known.frontier)]
     return "\n".join(lines)

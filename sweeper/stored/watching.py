@@ -39,11 +39,8 @@ class Watcher:
         return look(self.run, self._stored(), age=self._age())
 
     def _stored(self) -> Stored:
-        parts = [
-            ResultStore(directory, []).finished()
-            for directory in (self.run.results, self.run.confirmation)
-        ]
-        key = (*parts, self.run.n_trials)
+        stores = (self.run.results, self.run.confirmation)
+        key = (*(ResultStore(directory).stamp() for directory in stores), self.run.n_trials)
         if self._known is None or self._known[0] != key:
             self._known = key, stored(self.run, self.damaged)
         return self._known[1]

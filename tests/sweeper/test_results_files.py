@@ -304,3 +304,20 @@ def test_parts_can_be_read_by_whoever_may_read_the_directory(store: ResultStore)
     umask = os.umask(0)
     os.umask(umask)
     assert part.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_stamp_changes_with_the_rows_and_only_then(store: ResultStore) -> None:
+    stamps = [store.stamp()]
+    path = store.append(trial("t"))
+    stamps.append(store.stamp())
+    store.read()
+    assert store.stamp() == stamps[-1]
+    store.append(trial("u"))
+    stamps.append(store.stamp())
+    path.unlink()
+    store.append(trial("t", nll=3.0))
+    stamps.append(store.stamp())
+    store.compact(threshold=1)
+    stamps.append(store.stamp())
+
+    assert len(set(stamps)) == len(stamps)

@@ -210,6 +210,10 @@ def test_a_trial_that_failed_says_why_and_where_the_whole_is(store_run: StoreRun
     diverged = rows.loc["diverged", "trial_id"]
     assert f"  tiny {diverged} diverged: as the test wants it" in found
     assert sum("in full: " in line for line in found) == 1
+    again = "train what failed again with: sweeper resume runs/tiny --retry-failed"
+    assert found[-1] == again
+    leave(run)
+    assert again not in lines(run)
 
 
 def test_a_last_line_that_the_reason_holds_is_not_said_twice(store_run: StoreRun) -> None:

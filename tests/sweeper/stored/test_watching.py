@@ -143,6 +143,11 @@ def test_rows_are_read_anew_only_when_there_are_others(
     assert watcher.look().stored.n_trials == 9
     watcher.look()
     assert len(reads) == 4
+    replaced = ResultStore(run.results).append(finished("again-0", status="failed"))
+    assert watcher.look().stored.ended == {"done": 2, "failed": 1}
+    replaced.unlink()
+    ResultStore(run.results).append(finished("again-0"))
+    assert watcher.look().stored.ended == {"done": 3}
 
 
 def test_the_copy_of_a_run_in_an_object_store_is_brought_up_to_date_for_every_look(
