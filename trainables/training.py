@@ -327,7 +327,7 @@ def _make_reproducible(device: torch.device) -> None:
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product
         torch.use_deterministic_algorithms(True)
-        # Nothing reads memory that it has not written; to fill it costs up to a quarter of the speed.
+        # Nothing reads memory that it has not written; filling it costs up to a quarter of speed.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
