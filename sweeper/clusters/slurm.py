@@ -35,7 +35,7 @@ trap 'rm -rf "$RAY_AUTH_TOKEN_PATH" "$scratch"' EXIT
 
 # Slurm warns before the time is over. The driver then saves its trials and exits with 130.
 driver="" warned=""
-trap 'warned=yes; [ -z "$driver" ] || kill -TERM "$driver"' USR1
+trap 'warned=yes; [ -z "$driver" ] || kill -USR1 "$driver"' USR1
 trap : TERM # a cancelled job: Slurm tells the driver itself, and there is no requeue
 
 head="$SLURMD_NODENAME" # where this script runs is the first node
@@ -68,7 +68,7 @@ if [ -z "$warned" ]; then
     code=$?
   done
 fi
-if [ "$code" -eq 130 ] && [ -n "$warned" ]; then
+if [ "$code" -ge 128 ] && [ -n "$warned" ]; then # 130, or the signal met it as it started
   if [ "${SLURM_RESTART_COUNT:-0}" -lt "$retries" ]; then
     echo "the time is over: job $SLURM_JOB_ID is requeued and will resume $run"
     scontrol requeue "$SLURM_JOB_ID"
