@@ -42,7 +42,7 @@ def _crashed(stage: Scene) -> str:
     Ray watches the memory of the machine, and kills what asks for more than a set share of it.
     """
     used, total = _memory()
-    stage.machine.env["RAY_memory_usage_threshold"] = f"{(used + 1.5 * 2**30) / total:.4f}"
+    stage.machine.env["RAY_memory_usage_threshold"] = f"{(used + 2.5 * 2**30) / total:.4f}"
     hungry = {"model": {"embedding": 1, "hidden": 2**15}}  # one layer has 4 GiB
     path = write_experiment(
         stage.directory,

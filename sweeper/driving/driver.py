@@ -69,7 +69,7 @@ def drive(
     shutil.rmtree(directory.ray, ignore_errors=True)
     if interruption.error is not None:
         raise interruption.error
-    if interruption.requested:
+    if interruption.requested or work.n_remaining:  # Tune itself may have been told to stop
         return False
     _tidy(directory.shared(CHECKPOINTS))
     return True

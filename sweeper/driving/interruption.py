@@ -10,6 +10,8 @@ from sweeper.work import Listener
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
+Handler = Callable[[int, Any], None]
+
 
 class Interruption:
     """Whether the sweep is to stop, and why."""
@@ -17,6 +19,20 @@ class Interruption:
     def __init__(self) -> None:
         self.requested = False
         self.error: SweeperError | None = None
+        self.handler: Handler | None = None  # of the signals, while they are listened to
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the handler, and all that it knows, behind."""
+        return {**self.__dict__, "handler": None}
+
+    def take_signals(self) -> None:
+        """Take the signals back from whoever has put a handler of their own since.
+
+        Tune does so for SIGUSR1 when it begins, and would end as if all were done.
+        """
+        if self.handler is not None:
+            for number in SIGNALS:
+                signal.signal(number, self.handler)
 
 
 @contextmanager
@@ -34,6 +50,7 @@ def signals(interruption: Interruption, listener: Listener) -> Iterator[None]:
         elif signum == signal.SIGINT:
             raise KeyboardInterrupt
 
+    interruption.handler = stop
     with _handled(stop):
         yield
 
@@ -50,7 +67,7 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+def _handled(handler: Handler) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield

@@ -63,6 +63,7 @@ class TaskSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Give a trial to train, none for now, or that there will be no more."""
+        self.interruption.take_signals()
         if self.interruption.requested:
             return Searcher.FINISHED
         with self._stopping_on_error():

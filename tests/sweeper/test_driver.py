@@ -5,8 +5,9 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from ray.tune.search import Searcher
 
 from sweeper.corpora import data_checksums
-from sweeper.driving import capacity
+from sweeper.driving import capacity, driver
 from sweeper.driving.driver import drive
 from sweeper.driving.interruption import SIGNALS, Interruption, interruptible, signals
 from sweeper.driving.searcher import TaskSearcher
@@ -304,6 +305,32 @@ def test_a_first_signal_ends_the_sweep_in_good_order_and_another_ctrl_c_at_once(
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert [signal.getsignal(known) for known in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signals_are_taken_back_from_tune(tune: Tune, number: signal.Signals) -> None:
+    """It has a handler of its own for SIGUSR1, put when it begins."""
+    with signals(tune.interruption, tune.told):
+        signal.signal(number, signal.SIG_IGN)
+        assert isinstance(tune.searcher.suggest("a"), dict)
+        os.kill(os.getpid(), number)
+    assert tune.interruption.requested
+    assert pickle.loads(pickle.dumps(tune.interruption)).requested
+
+
+def test_a_sweep_that_tune_ends_before_its_work_is_done_is_not_finished(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = SimpleNamespace(n_workers=1)
+    monkeypatch.setattr(driver, "session", lambda *args: nullcontext(one))
+    monkeypatch.setattr(driver, "_tuner", lambda *args: SimpleNamespace(fit=lambda: None))
+    work, directory = prepared(experiment(), tmp_path / "run")
+    state = Path(directory.shared("checkpoints")) / "t" / "000000000004.pt"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"a state")
+
+    assert not drive(work, directory, Told())
+    assert state.exists()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
