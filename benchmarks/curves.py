@@ -1,13 +1,14 @@
 """Training curves of many trials, each trained to its end: what stopping them early would spare.
 
-`python -m benchmarks.curves FILE` trains them in turn, one line of JSON a trial, and goes on where
-an earlier call stopped; `benchmarks.scheduler` reads the file.
+`python -m benchmarks.curves FILE [SEED...]` trains those of some searches, or of all, one line of
+JSON a trial, and goes on where an earlier call stopped; `benchmarks.scheduler` reads the file.
 """
 
 import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from sweeper.experiment import Experiment, load
 from trainables.training import DivergedError, TrainingRun
 
 STEPS, EVERY = 900, 100
-SEEDS, TRIALS = 5, 32  # searches of each arm, and configurations of each search
+SEEDS, TRIALS = 5, 24  # searches of each arm, and configurations of each search
 SETTINGS = (
     "trial.data.vocabulary=64",
     "trial.objective.samples=8",
@@ -78,13 +79,13 @@ def read(path: Path) -> list[Curve]:
     return [Curve(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
-def main(path: Path) -> None:
-    """Train what the file lacks, so that any number of searches is whole as early as can be."""
+def main(path: Path, seeds: Iterable[int]) -> None:
+    """Train what the file lacks, search by search."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
     what = experiment()
     known = {(curve.arm, curve.seed, curve.number) for curve in read(path)}
-    for seed in range(SEEDS):
+    for seed in seeds:
         for arm in what.arms:
             study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
             for number in range(TRIALS):
@@ -96,4 +97,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), map(int, sys.argv[2:]) if sys.argv[2:] else range(SEEDS))
