@@ -6,6 +6,7 @@ import optuna
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Arm, Experiment, difference, load
+from sweeper.halving import rungs
 from sweeper.results import ResultStore
 from sweeper.roots import Storage, runs_root
 from sweeper.runs import RunDirectory
@@ -31,6 +32,7 @@ def describe(experiment: Experiment, storage: Storage) -> str:
         f" x {search.seeds} seeds",
         f"sampler     {', '.join(sorted(samplers))}"
         f" (seed {search.sampler.seed}), one study per arm",
+        *_scheduler(experiment),
         f"resources   {experiment.resources} a trial",
         f"directory   {directory.location} ({_state(experiment, directory)})",
     ]
@@ -40,6 +42,23 @@ def describe(experiment: Experiment, storage: Storage) -> str:
     for name, arm in experiment.arms.items():
         lines += ["", f"arm {name}", *_arm(arm)]
     return "\n".join(lines)
+
+
+def _scheduler(experiment: Experiment) -> list[str]:
+    """Tell where trials may end early, if they may."""
+    scheduler = experiment.search.scheduler
+    if scheduler is None:
+        return []
+    lengths = {trial.training.steps for trial in experiment.example_trials().values()}
+    places = []
+    for n_steps in sorted(lengths, key=lambda steps: steps or 0):
+        steps = [scheduler.first] if n_steps is None else rungs(scheduler, n_steps)
+        more = ", and so on" if n_steps is None else f" of {n_steps}"
+        places.append(f"step {', '.join(map(str, steps))}{more}")
+    return [
+        f"scheduler   {scheduler.name}: about 1 in {scheduler.reduction} trials with MI within "
+        f"{scheduler.mi_window:g} nats goes on at {'; '.join(places)}"
+    ]
 
 
 def refuse_another(experiment: Experiment, directory: RunDirectory) -> None:

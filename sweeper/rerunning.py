@@ -90,6 +90,8 @@ def rerun(point: Point) -> int:
     )
     most = "up to " if config.training.schedule else ""  # which may end it early
     print(f"training {most}{run.n_steps} steps on {run.device.type}", flush=True)
+    if stored["status"] == "pruned":
+        print(f"it was pruned {stored['reason']}")
     try:
         status, reason = _train(run)
     except KeyboardInterrupt:
@@ -105,6 +107,8 @@ def rerun(point: Point) -> int:
 
 def compare(stored: Mapping[str, Any], new: Mapping[str, Any]) -> Agreement:
     """Compare how a trial ended, as its final row says, with how it ended before."""
+    if stored["status"] == "pruned":
+        return Agreement(True, True, [_whole(new), "it ended early then, so nothing compares"])
     if not stored["status"] == new["status"] == "done":
         was, now = _ending(stored), _ending(new)
         same = stored["status"] == new["status"]
@@ -116,6 +120,14 @@ def compare(stored: Mapping[str, Any], new: Mapping[str, Any]) -> Agreement:
     agrees = worst != VERDICTS[-1]
     conclusion = f"it agrees {worst}" if agrees else "it does not agree"
     return Agreement(agrees, worst == VERDICTS[0], [to_text(_table(compared)), conclusion])
+
+
+def _whole(new: Mapping[str, Any]) -> str:
+    """Say what became of a trial that was pruned before."""
+    if new["status"] != "done":
+        return f"trained to the end: {_ending(new)}"
+    figures = [f"{name} {float(new[name]):.6g}" for name in _FIGURES if new.get(name) is not None]
+    return f"trained to the end: {', '.join(figures)}"
 
 
 def _table(compared: Sequence[Comparison]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ a fresh Tune run over the same journal and result store.
 
 import logging
 import shutil
+from collections.abc import Container
 from typing import Any
 
 import torch
@@ -69,16 +70,18 @@ def drive(
     shutil.rmtree(directory.ray, ignore_errors=True)
     if interruption.error is not None:
         raise interruption.error
-    if interruption.requested or work.n_remaining:  # Tune itself may have been told to stop
-        return False
-    _tidy(directory.shared(CHECKPOINTS))
-    return True
+    # Tune itself may have been told to stop.
+    finished = not interruption.requested and work.n_remaining == 0
+    # A worker that ends keeps the state of its last trial, even where that was pruned.
+    _tidy(directory.shared(CHECKPOINTS), None if finished else searcher.pruned_trials)
+    return finished
 
 
-def _tidy(checkpoints: str) -> None:
-    """Remove the states that nobody needs any more, but neither logs nor what was set aside."""
+def _tidy(checkpoints: str, trials: Container[str] | None) -> None:
+    """Remove the states of some trials, or of all, but neither logs nor what was set aside."""
     for trial in storage.directories(checkpoints):
-        Checkpoints(storage.below(checkpoints, trial)).remove()
+        if trials is None or trial in trials:
+            Checkpoints(storage.below(checkpoints, trial)).remove()
     storage.prune(checkpoints)
 
 

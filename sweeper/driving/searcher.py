@@ -49,6 +49,7 @@ class TaskSearcher(Searcher):
         self.deaths = deaths or Deaths()
         self.evaluations: dict[str, dict[int, Any]] = {}  # of what is running, by step
         self.pruned: dict[str, str] = {}  # what is to stop, and why
+        self.pruned_trials: set[str] = set()  # what was stopped, by identity
         # Tune's own retries forget a trial whose worker died before it began.
         self.n_deaths: Counter[str] = Counter()
         self.n_nodes: Counter[str] = Counter()  # that went from under a trial, no fault of its own
@@ -110,6 +111,7 @@ class TaskSearcher(Searcher):
             ending = {"status": "failed", "reason": reason}
             report = {**report, **ending, "evaluations": evaluations}
         elif reason is not None:
+            self.pruned_trials.add(task.trial_id)
             report = {**report, "status": PRUNED, "reason": reason, "evaluations": evaluations}
         self._pass_on(result or {})
         if report.get("status", "running") == "running":

@@ -323,6 +323,11 @@ def _cautions(arms: Sequence[Arm], points: pd.DataFrame) -> list[str]:
             f"the sampler ({', '.join(adaptive)}) learns from earlier trials, but the intervals "
             "treat trials as exchangeable"
         )
+    if n_pruned := sum(int((of.rows["status"] == "pruned").sum()) for of in arms):
+        cautions.append(
+            f"{n_pruned} trials were pruned early in view of the others, but the intervals are "
+            "made of the rest as if they were all there is"
+        )
     ids = [set(of.rows["trial_id"]) for of in arms]
     if ids[0] == ids[1]:
         cautions.append("both sides are the same trials")

@@ -55,7 +55,8 @@ def describe(
     rows = placed(read_runs(paths, final_only=True, damaged=damaged), runs, mi)
     refuse_mixed(rows, runs, force)
     unit = unit_of(rows)
-    points = frontier_points(rows, unit).points
+    found_points = frontier_points(rows, unit)
+    points = found_points.points
     if points.empty:
         raise SweeperError(f"{shown}: no trial is done, so there is nothing to learn about knobs")
     if not swept_knobs(points):
@@ -70,6 +71,12 @@ def describe(
     tables = {"collapsed": pd.concat(shares)} if shares else {}
     lines = [f"{len(points)} trials of {shown}, nats per {unit}"]
     lines += [f"MI: {long_name(points)}"] * (axis_of(points) != MODEL) + [""]
+    if n_pruned := found_points.left_out.get("pruned"):
+        lines[-1:] = [
+            f"warning: {n_pruned} pruned trials are left out, so this says little of the knobs "
+            "they had",
+            "",
+        ]
     try:
         found = importances(points)
     except ModuleNotFoundError:

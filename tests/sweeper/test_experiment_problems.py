@@ -48,6 +48,47 @@ def problems(text: str, **options: Any) -> list[str]:
     return [line.removeprefix("  ") for line in lines]
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "overrides", "message"),
+    [
+        ("{first: 5}", [], "needs evaluations on its rungs; set trial.evaluation.every, to 5"),
+        (
+            "{first: 5}",
+            ["trial.evaluation.every=2"],
+            "the first rung, step 5, is not evaluated; make it a multiple of evaluation.every, "
+            "which is 2",
+        ),
+        (
+            "{first: 10}",
+            ["trial.evaluation.every=5"],
+            "the first rung, step 10, is not before the end of a trial of 10 steps; choose an "
+            "earlier one",
+        ),
+        (
+            "{first: 5}",
+            ["arms.many.evaluation.every=5"],
+            "needs evaluations on its rungs; set trial.evaluation.every, to 5",
+        ),
+    ],
+)
+def test_a_scheduler_needs_evaluations_on_its_rungs(
+    scheduler: str, overrides: list[str], message: str
+) -> None:
+    text = VALID.replace("  trials: 3\n", f"  trials: 3\n  scheduler: {scheduler}\n")
+
+    assert problems(text, overrides=overrides) == [f"x.yaml:17: search.scheduler: {message}"]
+
+
+def test_a_scheduler_is_checked_field_by_field() -> None:
+    rule = "{name: halving, first: 0, reduction: 1, mi_window: 0, rungs: 3}"
+    text = VALID.replace("  trials: 3\n", f"  trials: 3\n  scheduler: {rule}\n")
+
+    fields = [line.split(": ")[1] for line in problems(text)]
+    assert fields == [
+        f"search.scheduler.{name}" for name in ("first", "mi_window", "name", "reduction", "rungs")
+    ]
+
+
 def test_all_problems_are_told_at_once_by_file_and_line() -> None:
     Path("base.yaml").write_text(
         "trial:\n  data: {name: symbls}\n  data: {}\nfrontier: {maximize: m}\n"

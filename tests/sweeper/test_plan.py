@@ -38,6 +38,19 @@ def test_a_plan_tells_what_would_run(experiment: MakeExperiment, tmp_path: Path)
     assert "  sweeps      training.l2: float from 0.0 to 0.1" in one
 
 
+def test_a_plan_tells_where_trials_may_end_early(
+    experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    halving = {"name": "pareto_halving", "first": 1}
+    tiny = experiment(trial={"evaluation": {"every": 1}}, search={"scheduler": halving})
+    [line] = [x for x in plan.describe(tiny, tmp_path).splitlines() if x.startswith("scheduler")]
+
+    assert line == (
+        "scheduler   pareto_halving: about 1 in 3 trials with MI within 0.5 nats goes on at step "
+        "1, 3 of 4"
+    )
+
+
 def test_the_example_is_a_trial_that_the_sweep_could_train(
     experiment: MakeExperiment, tmp_path: Path
 ) -> None:

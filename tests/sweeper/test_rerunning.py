@@ -62,6 +62,20 @@ def test_a_trial_that_is_trained_again_agrees_to_the_bit(
     assert after == before
 
 
+def test_a_pruned_trial_is_trained_to_the_end_and_compared_with_nothing(
+    point: Point, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nll = point.row["nll_exact"]
+    lacks = dict.fromkeys(("nll", "mi", "nll_exact", "mi_exact"))
+
+    assert rerun(changed(point, status="pruned", reason="at step 2: dominated", **lacks)) == AGREES
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "it was pruned at step 2: dominated"
+    assert lines[-2].startswith("trained to the end: nll ")
+    assert f"nll_exact {nll:.6g}" in lines[-2]
+    assert lines[-1] == "it ended early then, so nothing compares"
+
+
 def test_it_is_the_stored_configuration_that_is_trained(
     point: Point, experiment: MakeExperiment
 ) -> None:

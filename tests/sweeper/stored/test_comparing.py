@@ -29,7 +29,13 @@ def store_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreRun:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sweeper.stored.comparing.N_REPLICATES", 200)
 
-    def store(name: str, arms: dict[str, list], sampler: str = "random", **columns: Any):
+    def store(
+        name: str,
+        arms: dict[str, list],
+        sampler: str = "random",
+        lost: str = "failed",
+        **columns: Any,
+    ):
         run = RunDirectory(Path("runs") / name)
         run.create(f"name: {name}\nsearch: {{sampler: {{name: {sampler}}}}}\n")
         trial = {"objective": {"samples": 2}, "training": {"batch_size": 5}}
@@ -44,7 +50,7 @@ def store_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreRun:
                     "seed": 0,
                     "step": 100,
                     "final": True,
-                    "status": "done" if pair else "failed",
+                    "status": "done" if pair else lost,
                     "split": "train",
                     "samples": 100,
                     "tokens": 1.0,
@@ -223,6 +229,18 @@ def test_failed_trials_are_left_out_but_cost(store_run: StoreRun) -> None:
     lines = comparison(["r"]).splitlines()
     assert "left out: 2 failed" in lines
     assert any(line.startswith("2 trials ended ") for line in lines)
+
+
+def test_pruned_trials_are_left_out_cost_and_make_the_intervals_doubtful(
+    store_run: StoreRun,
+) -> None:
+    sides = {"a": [(5.0, 1.0), None, None], "b": [(6.0, 1.0), (5.0, 0.5)]}
+    store_run("r", sides, lost="pruned")
+    lines = comparison(["r"]).splitlines()
+
+    assert "left out: 2 pruned" in lines
+    assert any(line.startswith("2 trials ended ") for line in lines)
+    assert any(line.startswith("warning: 2 trials were pruned early") for line in lines)
 
 
 def test_hulls_are_said_to_interpolate(store_run: StoreRun) -> None:

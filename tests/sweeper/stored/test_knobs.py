@@ -75,6 +75,17 @@ def test_collapsed_trials_are_counted_on_the_scale_of_the_space(store_run: Store
     assert "2 of 3 [0.21, 0.94]" in text
 
 
+def test_pruned_trials_are_said_to_be_left_out(store_run: StoreRun) -> None:
+    run = store_run(12)
+    assert "pruned" not in knobs.describe([run])
+    done = store_run(14, name="other")
+    pruned = store_run(12, name="short", status="pruned")
+
+    text = knobs.describe([done, pruned], output=Path("out"), force=True)
+    assert text.startswith("14 trials of runs/other, runs/short")
+    assert "warning: 12 pruned trials are left out" in text
+
+
 def test_few_trials_are_not_enough_but_are_drawn(store_run: StoreRun) -> None:
     text = knobs.describe([store_run(4)])
 
