@@ -117,8 +117,8 @@ resources: {cpu: all}
         "base.yaml:4: frontier.maximize: unknown value 'm'; did you mean 'mi'?",
         "x.yaml:2: name: a name has 1 to 64 letters, digits, '-', '_' and '.', and starts with a "
         "letter, digit or '_'; got '../x'",
-        "x.yaml:3: colour: unknown key 'colour'; known: arms, description, extends, frontier, "
-        "name, resources, scale, scales, search, trial",
+        "x.yaml:3: colour: unknown key 'colour'; known: arms, checkpoints, description, extends, "
+        "frontier, name, resources, scale, scales, search, trial",
         "x.yaml:5: trial.model.hiden: unknown key 'hiden'; did you mean 'hidden'?",
         "x.yaml:6: trial.objective.samples: VIMCO leaves one sample out, so it needs "
         "samples >= 2; with one sample use estimator: reinforce",

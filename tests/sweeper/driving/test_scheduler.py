@@ -131,7 +131,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_a_sweep_prunes_and_what_it_pruned_is_on_no_frontier_and_not_trained_again(
     machine: Machine, experiment_file: Callable[..., Path]
 ) -> None:
-    # Where hardly anything is learnt, trials differ by their seeds alone, and the worst are pruned.
+    # Where little is learnt, trials differ by their seeds alone, and the worst are pruned.
     space = {"training.learning_rate": {"kind": "float", "low": 1e-6, "high": 0.1, "log": True}}
     path = experiment_file(
         trial={
