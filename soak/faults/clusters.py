@@ -15,10 +15,13 @@ JOB_SECONDS = 600
 def _joined(stage: Scene) -> str:
     """Train on three nodes instead of this machine."""
     path = write_experiment(stage.directory, "joined", stage.quick)
-    with ray_cluster(stage.machine, NODES) as cluster:
-        code, lines, err = stage.machine.sweeper("run", str(path), "--address", cluster.address)
-    assert (code, err) == (0, ""), (code, lines, err)
-    [said] = [line for line in lines if line.startswith("joined the Ray cluster")]
+    with (
+        ray_cluster(stage.machine, NODES) as cluster,
+        stage.machine.start("run", str(path), "--address", cluster.address) as driver,
+    ):
+        out, err = driver.communicate(timeout=JOB_SECONDS)
+    assert (driver.returncode, err) == (0, ""), (out, err)
+    [said] = [line for line in out.splitlines() if line.startswith("joined the Ray cluster")]
     assert f": {NODES} nodes (" in said, said
     assert said.endswith(f"; {NODES} trials at a time"), said
     return f"{NODES} nodes of one CPU; {check(stage, 'joined')}"

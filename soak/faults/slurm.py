@@ -14,7 +14,7 @@ from soak.sweeps import TIMINGS, parts, write_experiment
 # The least that sweeper accepts: Slurm may then warn within the first minute.
 TIME_LIMIT_MINUTES, GRACE_SECONDS = 2, 60
 JOB_SECONDS = 900
-LONG = {"training": {"steps": 15000, "batch_size": 16}}  # about 15 s
+LONG = {"training": {"steps": 12000, "batch_size": 16}}  # about 12 s
 
 
 def _limited(stage: Scene) -> str:
@@ -22,13 +22,14 @@ def _limited(stage: Scene) -> str:
     if why := available(install=not stage.quick):
         raise UnavailableError(why)
     machine = stage.machine
-    # Six long trials: the limit falls into them, however fast the machine is.
+    # Six long trials, one at a time: the limit falls into them.
     path = write_experiment(stage.directory, "limited", quick=True, trial=LONG)
     settings = stage.directory / "cluster.yml"
     settings.write_text(f"grace: {GRACE_SECONDS}\ntime: '{TIME_LIMIT_MINUTES}'\n")
     with one_node_slurm() as environment:
         machine.env |= {"SLURM_CONF": environment["SLURM_CONF"]}
         submit = ["submit", str(path), "--to", "slurm", "--cluster", str(settings)]
+        submit += ["--workers", "1"]
         code, lines, err = machine.sweeper(*submit)
         assert (code, err) == (0, ""), (code, lines, err)
         seen = _watch(machine)
@@ -70,8 +71,9 @@ def _watch(machine: Machine) -> dict[str, str]:
 
 def _as_local(machine: Machine, path: str) -> int:
     """Compare with the same sweep run here; give the number of trials."""
-    code, lines, err = machine.sweeper("run", path, "--name", "local", "--workers", "2")
-    assert (code, err) == (0, ""), (code, lines, err)
+    with machine.start("run", path, "--name", "local", "--workers", "2") as process:
+        out, err = process.communicate(timeout=JOB_SECONDS)
+    assert (process.returncode, err) == (0, ""), (out, err)
     local, limited = machine.stored("local"), machine.stored("limited")
     final = limited[limited["final"]]
     assert final.index.get_level_values("trial_id").is_unique
