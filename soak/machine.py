@@ -98,6 +98,12 @@ def _content(path: Path) -> bytes:
         return b""
 
 
+def resident(pid: int) -> int:
+    """The bytes of memory that a process has; none where it has just ended."""
+    fields = _content(Path(f"/proc/{pid}/statm")).split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
+
+
 def wait_until(
     condition: Callable[[], object], driver: subprocess.Popen[str] | None = None
 ) -> None:

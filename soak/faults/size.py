@@ -2,15 +2,13 @@
 
 import time
 from itertools import pairwise
-from pathlib import Path
 
-from soak.machine import PATIENCE
+from soak.machine import PATIENCE, resident
 from soak.scene import Fault, Scene
 from soak.sweeps import write_experiment
 
 MOST_BYTES_A_TRIAL = 40_000  # the driver remembers an outcome and a study's trial of each
 MOST_GROWTH = 1.5  # of the time of a trial, from the first quarter to the last
-_PAGE = 4096
 
 
 def _thousand(stage: Scene) -> str:
@@ -27,7 +25,7 @@ def _thousand(stage: Scene) -> str:
         assert driver.stdout is not None
         for line in driver.stdout:
             if "  left " in line:
-                looks.append((time.monotonic(), _resident(driver.pid)))
+                looks.append((time.monotonic(), resident(driver.pid)))
         _, err = driver.communicate(timeout=PATIENCE)
     assert (driver.returncode, err) == (0, ""), err
     final = stage.machine.final("thousand")
@@ -46,13 +44,6 @@ def _thousand(stage: Scene) -> str:
         f"the driver, resident, after a tenth and each quarter: "
         f"{', '.join(f'{size:.0f}' for size in memory)} ({bytes_a_trial / 1000:.1f} kB a trial)"
     )
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except OSError:  # it has just ended
-        return 0
 
 
 FAULTS = (
