@@ -9,7 +9,8 @@ from soak.scene import Fault, Scene
 from soak.sweeps import check, n_trials, parts, write_experiment
 
 STARTING_SECONDS = 5.0  # of a driver until Ray's workers are at work, about
-WORKING_SECONDS = 3.0
+WORKING_SECONDS = 1.5  # more, before it is killed
+SHARE = 0.8  # of the trials have ended when the last kill is due
 
 
 def _killed(stage: Scene) -> str:
@@ -27,9 +28,15 @@ def _killed(stage: Scene) -> str:
             if moments.random() < 0.2:
                 time.sleep(moments.uniform(0, STARTING_SECONDS))
                 starting += 1
-            else:
-                wait_until(lambda: machine.processes(AT_WORK), driver)
-                time.sleep(moments.uniform(0, 1.0 if stage.quick else WORKING_SECONDS))
+            else:  # all over the sweep, however fast the machine
+                due = int(SHARE * n_trials(stage.quick) * kill / kills)
+                wait_until(
+                    lambda due=due: (  # type: ignore[misc]
+                        len(parts(machine, "killed")) >= due and machine.processes(AT_WORK)
+                    ),
+                    driver,
+                )
+                time.sleep(moments.uniform(0, WORKING_SECONDS))
             driver.send_signal(signal.SIGKILL)
             out, err = driver.communicate()
         assert driver.returncode == -signal.SIGKILL, f"the sweep was over after {kill} kills"
@@ -41,6 +48,7 @@ def _killed(stage: Scene) -> str:
         stored = now
         if moments.random() < 0.5:  # else what it leaves behind meets the next driver
             machine.clear()
+    assert stored, "no trial had ended before the last kill"
     code, lines, err = machine.sweeper("resume", "killed", "--workers", "2")
     assert (code, err) == (0, ""), (code, lines, err)
     last = sum("  left " in line for line in lines)
