@@ -184,7 +184,8 @@ class TaskSearcher(Searcher):
         keep = self.work.frontier() | running
         models = self.directory.shared(MODELS)
         for model in storage.files(models):
-            if model.name.removesuffix(".pt") not in keep:
+            trial, is_whole, rest = model.name.partition(".pt")  # else a worker still writes it
+            if is_whole and not rest and trial not in keep:
                 storage.remove(storage.below(models, model.name))
 
     def _checkpoints(self, task: Task) -> str:

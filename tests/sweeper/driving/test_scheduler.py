@@ -99,6 +99,18 @@ def test_a_pruned_trial_leaves_neither_state_nor_model(tune: Tune) -> None:
     assert tune.searcher.pruned_trials == {task.trial_id}
 
 
+def test_a_model_that_a_worker_still_writes_is_left_alone(tune: Tune) -> None:
+    tune.start("good")
+    tune.start("bad")
+    partial = tune.directory.models / "another-0.pt.0123.partial"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.touch()
+    tune.report("good", 2, (2, 2.0))
+    tune.report("bad", 2, (2, 2.5))
+
+    assert partial.exists()
+
+
 def test_a_trial_that_lost_its_worker_is_judged_by_the_next_one(tune: Tune) -> None:
     tune.start("good")
     tune.start("bad")
