@@ -73,10 +73,12 @@ class Checkpoints:
     def remove(self) -> None:
         """Remove all states, those that were set aside apart.
 
-        Raises `OSError` where that cannot be done.
+        What is left of states that a worker was killed over goes, too. Raises `OSError` where that
+        cannot be done.
         """
-        for name in self._known():
-            storage.remove(self._at(name))
+        for file in storage.files(self.location):
+            if _STATE.fullmatch(file.name) or file.name.endswith(storage.PARTIAL):
+                storage.remove(self._at(file.name))
         storage.prune(self.location)
         self._names = []
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+PARTIAL = ".partial"  # ends the name of what is not whole yet, or will never be
 SCHEMES = ("s3", "gs")
 PATIENCE = 300.0  # seconds for which a store may be out of reach
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds between two tries, doubling
@@ -204,7 +205,7 @@ def exists(location: str) -> bool:
 
 def _write_here(path: Path, content: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f"{path.name}.{uuid4().hex}.partial")
+    partial_path = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
     try:
         with partial_path.open("xb") as file:
             file.write(content)

@@ -141,6 +141,14 @@ def test_where_the_newest_state_is_damaged_the_one_before_counts(path: Path) -> 
     assert metrics(advance(continued, 3)) == metrics(advance(new(), 4))
 
 
+def test_removing_takes_what_a_killed_worker_left(path: Path) -> None:
+    save(advance(new(), 1), path)
+    (path / "000000000004.pt.0123.partial").touch()
+    Checkpoints(str(path)).remove()
+
+    assert not path.exists()
+
+
 def test_removing_leaves_what_was_set_aside(path: Path) -> None:
     for _ in range(2):
         save(advance(new(), 1), path)
