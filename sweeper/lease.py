@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
+from sweeper.errors import SweeperError
 from sweeper.lock import being_driven
 from trainables import storage
 
@@ -36,13 +37,17 @@ def leased(
     taken the lease, which happens to a driver that could not reach the store for long; `say` tells
     a person what is waited for. Both are called by another thread.
 
-    Raises `SweeperError` while another driver beats, and `OSError` where the store cannot be used.
+    Raises `SweeperError` while another driver beats, and where the store cannot be used.
     """
     mine = uuid4().hex
-    _wait_for_silence(location, run, say)
-    _write(location, mine, 0)
-    time.sleep(SETTLED_SECONDS)
-    if (found := _read(location)).get("driver") != mine:
+    try:
+        _wait_for_silence(location, run, say)
+        _write(location, mine, 0)
+        time.sleep(SETTLED_SECONDS)
+        found = _read(location)
+    except OSError as error:
+        raise SweeperError(f"{error}; mend the access, then resume the run") from None
+    if found.get("driver") != mine:
         raise being_driven(run, _owner(found))
     end = threading.Event()
     thread = threading.Thread(
@@ -87,7 +92,7 @@ def _keep(
     for number in range(1, 2**62):
         if end.wait(BEAT_SECONDS):
             return
-        with suppress(OSError):  # the driver itself will notice
+        with suppress(OSError, SweeperError):  # the driver itself will notice
             if _read(location).get("driver", mine) != mine:
                 lost()
                 return

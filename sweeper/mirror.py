@@ -31,8 +31,7 @@ _FIRST = (RUN_ID, "experiment.yaml", "distinct_trials", "merged_from")
 class Mirror:
     """The local copy at `path` of the run at `location`.
 
-    All methods raise `SweeperError` where the store cannot be used, and `OSError` where the copy
-    cannot be written.
+    All methods raise `SweeperError` where the store cannot be used or the copy cannot be written.
     """
 
     def __init__(self, location: str, path: Path) -> None:
@@ -41,37 +40,39 @@ class Mirror:
 
     def peek(self) -> None:
         """Bring what says which run it is up to date, and nothing else."""
-        self._forget_another()
-        for name in _FIRST:
-            self._fetch(name)
+        with _refusing():
+            self._forget_another()
+            for name in _FIRST:
+                self._fetch(name)
 
     def pull(self) -> None:
         """Bring everything up to date; what the store does not have stays, to be pushed."""
         with _refusing():
             remote = {file.name: file for file in storage.files(self.location)}
-        self.peek()
-        wanted = {name: file for name, file in remote.items() if not _is_apart(name)}
-        here = {file.name: file for file in storage.files(str(self.path))}
-        for name, file in wanted.items():
-            if name not in _FIRST and not (
-                name.endswith(_PARTS) and name in here and here[name].size == file.size
-            ):
-                self._fetch(name)
-        here = {file.name: file for file in storage.files(str(self.path))}
+            self.peek()
+            wanted = {name: file for name, file in remote.items() if not _is_apart(name)}
+            here = {file.name: file for file in storage.files(str(self.path))}
+            for name, file in wanted.items():
+                if name not in _FIRST and not (
+                    name.endswith(_PARTS) and name in here and here[name].size == file.size
+                ):
+                    self._fetch(name)
+            here = {file.name: file for file in storage.files(str(self.path))}
         self._synced = {name: here[name].stamp for name in wanted if name in here}
 
     def identify(self) -> None:
         """Mark a run that has no mark yet, for it is new or was copied there by hand."""
-        if not (self.path / RUN_ID).exists():
-            storage.write(str(self.path / RUN_ID), uuid4().hex.encode())
+        with _refusing():
+            if not (self.path / RUN_ID).exists():
+                storage.write(str(self.path / RUN_ID), uuid4().hex.encode())
 
     def push(self, only: Collection[str] | None = None) -> None:
         """Write what has changed here since the last push or pull to the store.
 
         What was removed here is removed there. `only` names the files to look at.
         """
-        here = {file.name: file for file in self._here() if only is None or file.name in only}
         with _refusing():
+            here = {file.name: file for file in self._here() if only is None or file.name in only}
             for name in sorted(here, key=_order):
                 if self._synced.get(name) != here[name].stamp:
                     self._send(name)
@@ -94,23 +95,21 @@ class Mirror:
         storage.write(below(self.location, name), content)
 
     def _fetch(self, name: str) -> None:
-        with _refusing():
-            try:
-                content = storage.read(below(self.location, name))
-            except FileNotFoundError:
-                if name in _FIRST:
-                    (self.path / name).unlink(missing_ok=True)
-                return
+        try:
+            content = storage.read(below(self.location, name))
+        except FileNotFoundError:
+            if name in _FIRST:
+                (self.path / name).unlink(missing_ok=True)
+            return
         storage.write(str(self.path / name), content)
 
     def _forget_another(self) -> None:
         """Put away the copy of an earlier run of the same name, which was moved or deleted."""
         mine = self.path / RUN_ID
-        with _refusing():
-            try:
-                theirs = storage.read(below(self.location, RUN_ID))
-            except FileNotFoundError:
-                theirs = b""
+        try:
+            theirs = storage.read(below(self.location, RUN_ID))
+        except FileNotFoundError:
+            theirs = b""
         if self.path.exists() and (not mine.exists() or mine.read_bytes() != theirs):
             if mine.exists():
                 self.path.rename(self.path.with_name(f"{self.path.name}.{uuid4().hex[:8]}"))
@@ -133,11 +132,16 @@ def cache() -> Path:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn what a store refuses into what the command line prints."""
+    """Turn what a store, or this machine, refuses into what the command line prints."""
     try:
         yield
     except StorageError as error:
         raise SweeperError(f"{error}; mend the access, then go on") from None
+    except OSError as error:
+        raise SweeperError(
+            f"cannot keep a copy in {cache()}: {error.strerror or error}; free space, or let "
+            f"{CACHE} name another directory"
+        ) from None
 
 
 def _is_apart(name: str) -> bool:

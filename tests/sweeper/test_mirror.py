@@ -211,6 +211,47 @@ def test_a_store_out_of_reach_is_one_line(
             command()
 
 
+def test_a_copy_that_cannot_be_kept_is_one_line(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created(root)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "file/below"))
+    for to_drive in (True, False):
+        with pytest.raises(SweeperError, match=r"let SWEEPER_CACHE_DIR name another directory$"):
+            find_run("tiny", root, to_drive=to_drive)
+
+
+def test_a_store_that_only_lets_us_read_is_one_line(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = created(root)
+
+    def refuse(location: str, content: bytes) -> None:
+        raise storage.StorageError(f"{location} cannot be used: ACCESS_DENIED")
+
+    monkeypatch.setattr(storage, "write", refuse)
+    with pytest.raises(SweeperError, match=r"driver\.lease cannot be used: ACCESS_DENIED"):
+        run.driven().__enter__()
+
+
+def test_a_beat_that_the_store_refuses_is_not_the_last_one(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
+    beats, enough = [], threading.Event()
+
+    def beat() -> None:
+        beats.append(1)
+        if len(beats) == 3:
+            enough.set()
+        raise SweeperError("out of reach")
+
+    location = f"{root}/tiny/driver.lease"
+    with lease.leased(location, "tiny", beat=beat, lost=lambda: None, say=print):
+        assert enough.wait(10)
+
+
 def test_names_lead_nowhere_else(root: str) -> None:
     for name in ("../other", "a/../../b", "", "."):
         with pytest.raises(SweeperError):
