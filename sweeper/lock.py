@@ -33,6 +33,10 @@ def locked(path: Path, run: str) -> Iterator[None]:
             file.seek(0)
             owner = (file.read() or b"").decode().strip() or "another process"
             raise being_driven(run, owner) from None
+        except OSError as error:  # as of a network drive without locks
+            raise SweeperError(
+                f"cannot lock {path}: {error.strerror}; choose a --storage that has locks"
+            ) from None
         with contextlib.suppress(OSError):  # a full disk; the lock itself is the kernel's
             file.truncate(0)
             file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import subprocess
@@ -166,6 +167,18 @@ def test_a_run_that_cannot_be_written_cannot_be_driven(run: RunDirectory) -> Non
     ):
         pytest.fail("driven")
     assert not run.is_driven()
+
+
+def test_a_drive_without_locks_is_told(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(SweeperError, match=r"cannot lock .*driver\.lock: No locks available"),
+        run.driven(),
+    ):
+        pytest.fail("driven")
 
 
 def test_a_run_is_found_by_name_and_by_path(run: RunDirectory) -> None:
