@@ -230,7 +230,10 @@ class Cluster:
         with self.directory.marked() as marker:
             task = Look(marker, marker.rpartition("/")[2], self.data, str(data_root()))
             for node, answer in [(node, _look_from(node, task)) for node in nodes]:
-                _refuse(node, _answer(answer))
+                seen = _answer(answer)
+                if isinstance(seen, str) and node.id not in {other.id for other in alive()}:
+                    continue  # it went as it was looked at
+                _refuse(node, seen)
                 self.nodes[node.id] = node
 
 

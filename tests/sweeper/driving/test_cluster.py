@@ -173,6 +173,25 @@ def test_a_node_that_sees_something_else_is_named(
     assert LARGE.id not in joined.nodes
 
 
+def test_a_node_that_goes_while_it_is_looked_at_ends_nothing(
+    experiment: MakeExperiment,
+    nodes: list[Node],
+    directory: RunDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    joined = Cluster("h:1", experiment(), directory, None)
+
+    def go(node: Node, task: Look) -> str:
+        nodes.remove(node)
+        return "cannot run sweeper (the node has died)"
+
+    monkeypatch.setattr(cluster, "_look_from", go)
+    nodes.append(LARGE)
+
+    assert joined.trials_at_a_time() == 1
+    assert list(joined.nodes) == [SMALL.id]
+
+
 def test_what_is_looked_for_is_found_or_told(
     experiment: MakeExperiment, directory: RunDirectory, tmp_path: Path
 ) -> None:
