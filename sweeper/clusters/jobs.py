@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -80,15 +81,34 @@ def command(*words: str, given: str | None = None) -> str:
 
     Raises `SweeperError` where it is not there or fails.
     """
-    if shutil.which(words[0]) is None:
-        raise SweeperError(
-            f"there is no {words[0]} here; run this where the cluster's programs are installed, "
-            "or look at the job with --dry-run"
-        )
+    _refuse_missing(words[0])
     done = subprocess.run(  # noqa: S603
         words, input=given, capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-        raise SweeperError(f"`{shlex.join(words[:2])} …` failed: {' '.join(said.split())}")
+        raise _failed(words, said)
     return done.stdout
+
+
+def stream(*words: str) -> None:
+    """Run a program of an engine, which prints as it goes.
+
+    Raises `SweeperError` where it is not there or fails.
+    """
+    _refuse_missing(words[0])
+    sys.stdout.flush()
+    if code := subprocess.run(words, check=False).returncode:  # noqa: S603
+        raise _failed(words, f"exit code {code}")
+
+
+def _refuse_missing(program: str) -> None:
+    if shutil.which(program) is None:
+        raise SweeperError(
+            f"there is no {program} here; run this where the cluster's programs are installed, "
+            "or look at the job with --dry-run"
+        )
+
+
+def _failed(words: Sequence[str], said: str) -> SweeperError:
+    return SweeperError(f"`{shlex.join(words[:2])} …` failed: {' '.join(said.split())}")

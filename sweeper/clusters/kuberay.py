@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sweeper.clusters.jobs import Job, command, label
+from sweeper.clusters.jobs import Job, command, label, stream
 from sweeper.clusters.settings import Settings
 from sweeper.errors import SweeperError
 from trainables.storage import is_remote
@@ -57,7 +57,7 @@ class KubeRay:
         """Print what the job that submits to the Ray cluster prints: the driver's log."""
         chosen = f"--selector=job-name={label(Path(run).name)}"
         options = ["--follow"] * follow
-        print(command("kubectl", "logs", chosen, "--tail=-1", *options, *_namespace(settings)))
+        stream("kubectl", "logs", chosen, "--tail=-1", *options, *_namespace(settings))
 
     def stop(self, run: str, settings: Settings) -> str:
         """Delete a run's job and its cluster; what it trained stays."""

@@ -28,8 +28,7 @@ _BODY = r"""
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$home/token-$SLURM_JOB_ID"
 export RAY_USAGE_STATS_ENABLED=0
 unset RAY_AUTH_TOKEN RAY_ADDRESS
-umask 077
-od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH"
+(umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
 scratch="/tmp/sweeper-$SLURM_JOB_ID" ray_log="$home/ray-$SLURM_JOB_ID.log"
 trap 'rm -rf "$RAY_AUTH_TOKEN_PATH" "$scratch"' EXIT
 
@@ -124,10 +123,11 @@ class Slurm:
     def logs(self, run: str, storage: str, settings: Settings, *, follow: bool) -> None:  # noqa: ARG002
         """Print the log of the latest job, as long as it is queued or running with `follow`."""
         home = _home(run, storage)
-        found = sorted(home.glob("slurm-*.log"), key=lambda path: path.stat().st_mtime)
-        if not found:
-            raise SweeperError(f"there is no log in {home}; has the job begun?")
-        with found[-1].open(encoding="utf-8", errors="replace") as file:
+        while (log := _latest_log(home, run, wait=follow)) is None:
+            if not follow or not _queued(run):
+                raise SweeperError(f"there is no log in {home}; has the job begun?")
+            time.sleep(FOLLOW_SECONDS)
+        with log.open(encoding="utf-8", errors="replace") as file:
             while True:
                 is_over = not follow or not _queued(run)
                 sys.stdout.write(file.read())
@@ -208,6 +208,18 @@ def _home(run: str, storage: str) -> Path:
     """Give the directory of a run's script, its logs and, while a job runs, its token."""
     beside = Path(SUBMIT, run) if is_remote(storage) else Path(storage, run, SUBMIT)
     return beside.absolute()
+
+
+def _latest_log(home: Path, run: str, *, wait: bool) -> Path | None:
+    """Give the log of a run's latest job; none if there is none.
+
+    With `wait`, none either while the latest job is queued and has not begun to write its own.
+    """
+    if wait and (queued := _queued(run)):
+        log = home / f"slurm-{queued[-1][0]}.log"
+        return log if log.exists() else None
+    found = sorted(home.glob("slurm-*.log"), key=lambda path: path.stat().st_mtime)
+    return found[-1] if found else None
 
 
 def _start(asked: Settings) -> str:

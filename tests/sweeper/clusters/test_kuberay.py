@@ -123,3 +123,16 @@ def test_a_job_that_runs_is_not_submitted_again(job: MakeJob, program: Program) 
     with pytest.raises(SweeperError, match=r"tiny is already submitted \(Running\)"):
         KubeRay().submit(job("kuberay", STORAGE, **ASKED))
     assert KubeRay().status("tiny", job("kuberay").settings) == "RayJob sweeper-tiny  Running"
+
+
+def test_a_log_is_printed_as_it_comes(
+    job: MakeJob, program: Program, capfd: pytest.CaptureFixture[str]
+) -> None:
+    calls = program("kubectl", "echo it runs")
+    KubeRay().logs("tiny", STORAGE, job("kuberay").settings, follow=True)
+
+    assert capfd.readouterr().out == "it runs\n"
+    assert calls.read_text().startswith("logs --selector=job-name=sweeper-tiny --tail=-1 --follow")
+    program("kubectl", "exit 3")
+    with pytest.raises(SweeperError, match="failed: exit code 3"):
+        KubeRay().logs("tiny", STORAGE, job("kuberay").settings, follow=False)

@@ -134,6 +134,22 @@ def test_the_latest_log_is_printed(
     assert capsys.readouterr().out == "it runs\n"
 
 
+def test_a_log_is_followed_from_before_its_job_begins(
+    job: MakeJob, program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, settings = tmp_path / "runs/tiny/submit", job("slurm").settings
+    home.mkdir(parents=True)
+    (home / "slurm-6.log").write_text("an earlier job\n")
+    begins = f'[ -e {home}/slurm-7.log ] || echo "it runs" > {home}/slurm-7.log'
+    program(
+        "squeue",
+        f"[ -e {home}/over ] || {QUEUE}; [ -e {home}/slurm-7.log ] && touch {home}/over; {begins}",
+    )
+    Slurm().logs("tiny", str(tmp_path / "runs"), settings, follow=True)
+
+    assert capsys.readouterr().out == "it runs\n"
+
+
 def test_what_slurm_refuses_is_one_line(job: MakeJob, program: Program) -> None:
     program("squeue", ":")
     program("sbatch", "echo 'sbatch: error: invalid partition' >&2; exit 1")
