@@ -49,7 +49,7 @@ def extend(
 
 def merge(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
-    output: Annotated[Path, typer.Option(metavar="NEW_RUN", help="Name or directory.")],
+    output: Annotated[str, typer.Option(metavar="NEW_RUN", help="Name or directory.")],
     force: Annotated[
         bool, typer.Option("--force", help="Merge what differs; the run named first counts.")
     ] = False,
@@ -62,14 +62,13 @@ def merge(
     """
     from sweeper.roots import find_run, runs_root
     from sweeper.stored import merging
+    from trainables.storage import is_remote
 
     root = runs_root(storage)
-    if len(output.parts) > 1:
-        target = output
-    elif root.is_remote:
+    is_name = len(Path(output).parts) < 2
+    if is_remote(output) or (root.is_remote and is_name):
         raise SweeperError("a merged run lies on this machine; name its directory by --output")
-    else:
-        target = Path(root.location) / output
+    target = Path(root.location) / output if is_name else Path(output)
     found = [find_run(name, storage) for name in runs]
     with naming_damage(allow_partial) as damaged:
         print(
@@ -81,7 +80,7 @@ def export(
     run: RunName,
     to: Annotated[str, typer.Option(help="csv, parquet or optuna.")],
     output: Annotated[
-        Path | None, typer.Option(help="The file.  [default: in the run's export directory]")
+        str | None, typer.Option(help="The file.  [default: in the run's export directory]")
     ] = None,
     final_only: Annotated[
         bool, typer.Option("--final-only/--all", help="Leave out what came before a trial's end.")
@@ -92,7 +91,11 @@ def export(
     """Write a run's rows as one CSV or Parquet file, or its trials as Optuna studies."""
     from sweeper.roots import find_run
     from sweeper.stored import exporting
+    from trainables.storage import is_remote
 
+    if output is not None and is_remote(output):
+        raise SweeperError(f"--output {output}: name a file on this machine, and copy it there")
+    path = None if output is None else Path(output)
     found = find_run(run, storage)
     with naming_damage(allow_partial) as damaged:
-        print(exporting.export(found, to, output=output, final_only=final_only, damaged=damaged))
+        print(exporting.export(found, to, output=path, final_only=final_only, damaged=damaged))

@@ -159,7 +159,7 @@ class RunDirectory:
                 f"cannot read {self._merged_from}: {error}; merge the runs again"
             ) from None
 
-    def merge(self, runs: Sequence[Path], n_trials: int) -> None:
+    def merge(self, runs: Sequence[Path | str], n_trials: int) -> None:
         """Note that this is the union of other runs, and that it has `n_trials`.
 
         Raises `OSError` where that cannot be written.

@@ -154,7 +154,7 @@ def _conflicts(runs: Sequence[RunDirectory], tables: Sequence[pa.Table]) -> list
     for run, table in zip(runs, tables, strict=True):
         columns = ["trial_id", "status", "step", *_FIGURES]
         ends = table.filter(table["final"]).select(columns).to_pandas().set_index("trial_id")
-        ends["run"] = str(run.path)
+        ends["run"] = run.location
         both = [trial for trial in ends.index if trial in seen]
         for trial in both:
             a, b = seen[trial], ends.loc[trial]
@@ -219,7 +219,10 @@ def _write(
         made = RunDirectory(building)
         made.create(dump(document))
         ResultStore(made.results).add(parts)
-        made.merge([run.path.resolve() for run in runs], sum(map(_n_trials, parts)))
+        made.merge(
+            [run.location if run.mirror else run.path.resolve() for run in runs],
+            sum(map(_n_trials, parts)),
+        )
         building.rename(target)
     except OSError as error:
         raise SweeperError(

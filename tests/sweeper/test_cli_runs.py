@@ -12,16 +12,18 @@ MakeExperiment = Callable[..., Experiment]
 SweeperCommand = Callable[..., Any]
 
 
-def test_a_damaged_part_keeps_a_sweep_from_going_on(
+def test_a_damaged_part_is_named_set_aside_and_trained_again(
     sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
 ) -> None:
     run = trained("done", "done", "done")
-    min(run.results.iterdir()).write_bytes(b"")
-    before = run.experiment_file.read_text()
+    part = min(run.results.glob("*.parquet"))
+    part.write_bytes(b"")
 
-    for line in ("resume tiny", "run tiny.yaml", "extend tiny --trials 1"):
-        assert "cannot be read" in sweeper(*line.split()).is_one_error()
-    assert run.experiment_file.read_text() == before
+    answer = sweeper("resume", "tiny")
+    assert answer.code == 0
+    assert f"{part.name} is damaged" in answer.out
+    assert (run.results / "damaged" / part.name).exists()
+    assert len(ResultStore(run.results).finished()) >= 3
 
 
 def test_a_union_of_damaged_runs_is_only_made_where_that_is_allowed(
@@ -61,4 +63,6 @@ def test_the_verbs_for_points_and_runs_work_from_the_command_line(
         "export", "both", "--to", "parquet", "--final-only", "--output", "all.parquet"
     )
     assert answer.out.startswith("all.parquet: 6 rows, ")
+    for line in (["merge", "tiny", "other"], ["export", "tiny", "--to", "csv"]):
+        assert "on this machine" in sweeper(*line, "--output", "s3://b/x").is_one_error()
     assert "did you mean 'csv'?" in sweeper("export", "both", "--to", "cvs").is_one_error()
