@@ -3,16 +3,15 @@
 import hashlib
 import io
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeper.columns import SCHEMA, SCHEMA_VERSION, VERSION_KEY
 from sweeper.errors import SweeperError
+from trainables import storage
 
 DAMAGED = "damaged"  # the directory, beside them, for files that are set aside
 WITHDRAWN = "withdrawn"  # and for rows that were stored, but shall count no more
@@ -45,22 +44,8 @@ def write(table: pa.Table, path: Path) -> Path:
     Raises `SweeperError` where it cannot be written; then nothing of it is left.
     """
     content = _sealed(table.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)}))
-    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)  # or a power cut could undo the renaming
-        finally:
-            os.close(directory)
+        storage.write(str(path), content)
     except OSError as error:
         raise SweeperError(
             f"cannot write {path}: {error.strerror or error}. What was stored before is intact; "
