@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -101,7 +102,13 @@ def _keep(
 
 
 def _write(location: str, driver: str, beat: int) -> None:
-    content = {"driver": driver, "beat": beat, "pid": os.getpid(), "host": os.uname().nodename}
+    content = {
+        "driver": driver,
+        "beat": beat,
+        "pid": os.getpid(),
+        "host": os.uname().nodename,
+        "machine": _machine(),
+    }
     storage.write(location, json.dumps(content).encode())
 
 
@@ -118,10 +125,19 @@ def _owner(lease: Mapping[str, Any]) -> str:
     return f"process {lease.get('pid', '?')} on {lease.get('host', '?')}"
 
 
+def _machine() -> str:
+    """Give what tells where process ids mean the same: machines and containers share names."""
+    known = [os.uname().nodename]
+    with suppress(OSError):  # but on Linux
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        known.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(known)
+
+
 def _is_dead_here(lease: Mapping[str, Any]) -> bool:
     """Say whether the driver was one of this machine and is no more."""
     pid = lease.get("pid")
-    if lease.get("host") != os.uname().nodename or not isinstance(pid, int):
+    if lease.get("machine") != _machine() or not isinstance(pid, int):
         return False
     try:
         os.kill(pid, 0)
