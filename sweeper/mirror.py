@@ -24,18 +24,19 @@ CACHE = "SWEEPER_CACHE_DIR"  # names the directory for copies
 RUN_ID = "run.id"  # tells a run from an earlier one of the same name
 _REMOTE = ("checkpoints/", "models/")  # which workers read and write themselves
 _LOCAL = ("ray/", "driver.lock", "driver.lease")
+_STORES = ("results/", "confirmation/")  # of rows
 _PARTS = (".parquet",)  # never change, so their size tells them from damaged ones
 _FIRST = (RUN_ID, "experiment.yaml", "distinct_trials", "merged_from")
 
 
 class Mirror:
-    """The local copy at `path` of the run at `location`.
+    """The local copy at `path` of the run at `location`; one that is `driven` is ahead of it.
 
     All methods raise `SweeperError` where the store cannot be used or the copy cannot be written.
     """
 
-    def __init__(self, location: str, path: Path) -> None:
-        self.location, self.path = location, path
+    def __init__(self, location: str, path: Path, *, driven: bool = False) -> None:
+        self.location, self.path, self.driven = location, path, driven
         self._synced: dict[str, str] = {}  # local stamps of what the store has, by name
 
     def peek(self) -> None:
@@ -46,7 +47,10 @@ class Mirror:
                 self._fetch(name)
 
     def pull(self) -> None:
-        """Bring everything up to date; what the store does not have stays, to be pushed."""
+        """Bring everything up to date.
+
+        What the store does not have stays, to be pushed; but who only looks has no such rows.
+        """
         with _refusing():
             remote = {file.name: file for file in storage.files(self.location)}
             self.peek()
@@ -57,6 +61,10 @@ class Mirror:
                     name.endswith(_PARTS) and name in here and here[name].size == file.size
                 ):
                     self._fetch(name)
+            if not self.driven:
+                for name in here.keys() - remote.keys():
+                    if name.startswith(_STORES) and name.endswith(_PARTS):
+                        (self.path / name).unlink(missing_ok=True)
             here = {file.name: file for file in storage.files(str(self.path))}
         self._synced = {name: here[name].stamp for name in wanted if name in here}
 
@@ -120,7 +128,8 @@ class Mirror:
 def mirror(location: str, *, driven: bool) -> Mirror:
     """Give the copy of a run for one who drives it, or for one who only looks."""
     scheme, _, path = location.partition("://")
-    return Mirror(location, cache() / ("driven" if driven else "read") / scheme / path)
+    kind = "driven" if driven else "read"
+    return Mirror(location, cache() / kind / scheme / path, driven=driven)
 
 
 def cache() -> Path:

@@ -1,5 +1,6 @@
 """The copy of a run that lies in an object store: what goes there, what comes back, and when."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_what_is_written_here_is_there_and_in_every_other_copy(root: str) -> Non
     assert found.journal.read_bytes() == b"told"
     assert find_run(f"{root}/tiny").exists
     assert [run.path.name for run in list_runs(root)] == ["tiny"]
+
+
+def test_rows_that_are_gone_there_are_gone_for_who_looks(root: str) -> None:
+    run = created(root)
+    run.results.mkdir()
+    (run.results / "a.parquet").write_bytes(b"rows")
+    run.publish()
+    seen = find_run("tiny", root)
+    own = seen.frontier / "frontier.parquet"
+    own.parent.mkdir()
+    own.touch()
+    (run.results / "a.parquet").unlink()
+    (run.results / "b.parquet").write_bytes(b"merged")
+    run.publish()
+    find_run("tiny", root)
+
+    assert [path.name for path in seen.results.iterdir()] == ["b.parquet"]
+    assert own.exists()
 
 
 def test_what_changes_or_goes_here_does_so_there(root: str) -> None:
@@ -170,6 +189,16 @@ def test_a_lease_that_beats_no_more_is_taken_over(
     assert "was being driven by process 1 on gone; watching for up to 1 s" in (
         capsys.readouterr().out
     )
+
+
+def test_a_process_that_is_not_here_is_dead_only_where_it_was_here() -> None:
+    gone = 2**22 + 1  # beyond all process ids
+    name = os.uname().nodename
+    here = {"pid": gone, "host": name, "machine": lease._machine()}
+
+    assert lease._is_dead_here(here)
+    assert not lease._is_dead_here({**here, "machine": f"{name} started at another time"})
+    assert not lease._is_dead_here({"pid": gone, "host": name})  # of an earlier version
 
 
 def test_of_two_that_come_at_once_the_last_to_write_has_it(
