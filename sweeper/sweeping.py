@@ -47,6 +47,7 @@ def run(
     if not directory.exists:
         directory.create(experiment.to_yaml())
     with interruptible(), directory.driven():
+        refuse_another(experiment, directory)  # which may have come to be since
         return proceed(experiment, directory, checksums, workers, loggers, address)
 
 
