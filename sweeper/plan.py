@@ -20,7 +20,7 @@ def describe(experiment: Experiment, storage: Storage) -> str:
     """Tell an experiment's arms, space, a sampled example, trial count, data and directory."""
     search = experiment.search
     total = len(experiment.arms) * search.trials * search.seeds
-    directory = runs_root(storage).run(experiment.name, to_drive=True)
+    directory = runs_root(storage).run(experiment.name)
     samplers = {
         resolve_sampler(search, conditional=arm.space.is_conditional)
         for arm in experiment.arms.values()

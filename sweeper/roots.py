@@ -95,7 +95,8 @@ def find_run(run: str, storage: Storage = None, *, to_drive: bool = False) -> Ru
     root = runs_root(storage)
     if is_remote(run):
         above, _, name = run.rstrip("/").rpartition("/")
-        candidates: Iterable[RunDirectory] = [Root(above).run(name, to_drive=to_drive)]
+        root = Root(above)
+        candidates: Iterable[RunDirectory] = [root.run(name, to_drive=to_drive)]
     elif root.is_remote:
         candidates = [] if not run else [root.run(run, to_drive=to_drive)]
     else:

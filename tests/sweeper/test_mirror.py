@@ -65,6 +65,8 @@ def test_what_is_written_here_is_there_and_in_every_other_copy(root: str) -> Non
     assert found.journal.read_bytes() == b"told"
     assert find_run(f"{root}/tiny").exists
     assert [run.path.name for run in list_runs(root)] == ["tiny"]
+    with pytest.raises(SweeperError, match=f"there is no run '{root}/tony' in {root}"):
+        find_run(f"{root}/tony")
 
 
 def test_rows_that_are_gone_there_are_gone_for_who_looks(root: str) -> None:
