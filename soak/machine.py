@@ -24,6 +24,7 @@ from sweeper.runs import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 300  # seconds; only what fails waits so long
+LONGEST = 1200  # seconds for a whole sweep, on a machine that is busy
 # The titles that Ray gives a worker's process: while it is called, then between two calls.
 WORKER = ("ray::ResourceTrainable.", "ray::LatentVariableTrial")
 AT_WORK = "ray::ResourceTrainable.train"
@@ -60,7 +61,7 @@ class Machine:
     def sweeper(self, *arguments: str) -> tuple[int, list[str], str]:
         """Run a command to its end; give its exit code, output lines and error text."""
         with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=PATIENCE)
+            out, err = process.communicate(timeout=LONGEST)
         return process.returncode, out.splitlines(), err
 
     def processes(self, *names: str) -> list[int]:

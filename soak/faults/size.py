@@ -1,4 +1,4 @@
-"""A thousand trials in one sweep: neither the driver's memory nor the time of a trial may grow."""
+"""A thousand trials in one sweep: neither the time of a trial nor the driver's memory runs away."""
 
 import time
 from itertools import pairwise
@@ -7,7 +7,7 @@ from soak.machine import PATIENCE, resident
 from soak.scene import Fault, Scene
 from soak.sweeps import write_experiment
 
-MOST_BYTES_A_TRIAL = 40_000  # the driver remembers an outcome and a study's trial of each
+MOST_BYTES_A_TRIAL = 100_000  # nearly all of it what Tune keeps of every trial, done or not
 MOST_GROWTH = 1.5  # of the time of a trial, from the first quarter to the last
 
 
@@ -50,7 +50,7 @@ FAULTS = (
     Fault(
         "thousand",
         "1,000 trials of almost no work in one sweep",
-        "time of a trial and memory of the driver do not grow",
+        "the time of a trial does not grow, the driver's memory by less than 0.1 MB a trial",
         _thousand,
     ),
 )
