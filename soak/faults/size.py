@@ -1,4 +1,4 @@
-"""A thousand trials in one sweep: neither the time of a trial nor the driver's memory runs away."""
+"""A thousand trials in one sweep: neither the time of a trial nor the driver's memory grows much."""
 
 import time
 from itertools import pairwise
