@@ -34,9 +34,9 @@ def leased(
 ) -> Iterator[None]:
     """Hold the lease at a location of an object store.
 
-    `run` is how the run is called. `beat` is called at every beat, `lost` once where another has
-    taken the lease, which happens to a driver that could not reach the store for long; `say` tells
-    a person what is waited for. Both are called by another thread.
+    `run` is how the run is called. `beat` is called at every beat and at the end, `lost` once
+    where another has taken the lease, which happens to a driver that could not reach the store for
+    long, both by another thread; `say` tells a person what is waited for.
 
     Raises `SweeperError` while another driver beats, and where the store cannot be used.
     """
@@ -60,8 +60,9 @@ def leased(
     finally:
         end.set()
         thread.join()
-        with suppress(OSError):
+        with suppress(OSError, SweeperError):
             if _read(location).get("driver") == mine:
+                beat()
                 storage.remove(location)
 
 

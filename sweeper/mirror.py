@@ -11,21 +11,23 @@ A driver's copy is its own. Who only looks at a run has another, so neither dist
 
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from sweeper.errors import SweeperError
+from sweeper.parts import is_whole
 from trainables import storage
 from trainables.storage import File, StorageError, below
 
 CACHE = "SWEEPER_CACHE_DIR"  # names the directory for copies
 RUN_ID = "run.id"  # tells a run from an earlier one of the same name
 _REMOTE = ("checkpoints/", "models/")  # which workers read and write themselves
-_LOCAL = ("ray/", "driver.lock", "driver.lease")
+_SENT = "sent"  # a local list of the rows' files that the store has had
+_LOCAL = ("ray/", "driver.lock", "driver.lease", _SENT)
 _STORES = ("results/", "confirmation/")  # of rows
-_PARTS = (".parquet",)  # never change, so their size tells them from damaged ones
+_PARTS = ".parquet"  # of which each is written once
 _FIRST = (RUN_ID, "experiment.yaml", "distinct_trials", "merged_from")
 
 
@@ -49,7 +51,8 @@ class Mirror:
     def pull(self) -> None:
         """Bring everything up to date.
 
-        What the store does not have stays, to be pushed; but who only looks has no such rows.
+        What the store has never had stays, to be pushed; but rows that it has had and that have
+        gone there, merged or withdrawn by another driver, go here too.
         """
         with _refusing():
             remote = {file.name: file for file in storage.files(self.location)}
@@ -58,15 +61,30 @@ class Mirror:
             here = {file.name: file for file in storage.files(str(self.path))}
             for name, file in wanted.items():
                 if name not in _FIRST and not (
-                    name.endswith(_PARTS) and name in here and here[name].size == file.size
+                    _is_part(name)
+                    and name in here
+                    and here[name].size == file.size
+                    and is_whole(self.path / name)
                 ):
                     self._fetch(name)
-            if not self.driven:
-                for name in here.keys() - remote.keys():
-                    if name.startswith(_STORES) and name.endswith(_PARTS):
-                        (self.path / name).unlink(missing_ok=True)
+            sent = self._sent()
+            for name in here.keys() - remote.keys():
+                if _is_part(name) and (name in sent or not self.driven):
+                    (self.path / name).unlink(missing_ok=True)
             here = {file.name: file for file in storage.files(str(self.path))}
+            self._remember(name for name in wanted if _is_part(name))
         self._synced = {name: here[name].stamp for name in wanted if name in here}
+
+    def _sent(self) -> set[str]:
+        try:
+            return set((self.path / _SENT).read_text("utf-8").splitlines())
+        except FileNotFoundError:
+            return set()
+
+    def _remember(self, names: Iterable[str]) -> None:
+        if new := set(names) - self._sent():
+            with (self.path / _SENT).open("a", encoding="utf-8") as file:
+                file.writelines(f"{name}\n" for name in sorted(new))
 
     def identify(self) -> None:
         """Mark a run that has no mark yet, for it is new or was copied there by hand."""
@@ -85,6 +103,7 @@ class Mirror:
                 if self._synced.get(name) != here[name].stamp:
                     self._send(name)
                     self._synced[name] = here[name].stamp
+            self._remember(name for name in here if _is_part(name))
             if only is None:
                 for name in self._synced.keys() - here.keys():
                     storage.remove(below(self.location, name))
@@ -151,6 +170,10 @@ def _refusing() -> Iterator[None]:
             f"cannot keep a copy in {cache()}: {error.strerror or error}; free space, or let "
             f"{CACHE} name another directory"
         ) from None
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(_STORES) and name.endswith(_PARTS)
 
 
 def _is_apart(name: str) -> bool:

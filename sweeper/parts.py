@@ -86,6 +86,20 @@ def load(path: Path, names: Sequence[str] = SCHEMA.names, knobs: bool = True) ->
         raise DamagedError(path, str(error).splitlines()[0].rstrip(".")) from error
 
 
+def is_whole(path: Path) -> bool:
+    """Say whether a file is there and as it was written.
+
+    Raises `SweeperError` where it cannot be opened.
+    """
+    try:
+        load(path, ())
+    except (DamagedError, FileNotFoundError):
+        return False
+    except NewerSchemaError:
+        return True
+    return True
+
+
 def set_aside(path: Path, where: str = DAMAGED) -> Path:
     """Move a file into a directory beside it, to what lies there; nothing is ever deleted.
 

@@ -45,6 +45,7 @@ class RunDirectory:
         self.ray = path / "ray"  # Tune's own state, which nothing depends on
         self._n_distinct = path / "distinct_trials"
         self._merged_from = path / "merged_from"
+        self._is_lost = False  # to another driver, of a run in an object store
         # Beside a copy, which may be put away as a whole.
         self._lock = path.with_name(f"{path.name}.lock") if mirror else path / "driver.lock"
 
@@ -242,7 +243,8 @@ class RunDirectory:
                 self.mirror.pull()
                 self.mirror.identify()
                 yield
-                self.publish()
+                if not self._is_lost:
+                    self.publish()
 
     @contextmanager
     def marked(self) -> Iterator[str]:
@@ -269,6 +271,7 @@ class RunDirectory:
 
     def _lost(self) -> None:
         """Stop in good order where another driver has taken over."""
+        self._is_lost = True
         print(
             f"{self.location}: another driver has taken over while the store was out of reach",
             flush=True,

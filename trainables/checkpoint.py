@@ -56,7 +56,8 @@ class Checkpoints:
         A state that is damaged, or of another version, is set aside under another name; without
         any other the run starts again from its seed.
 
-        Raises `OSError` where the storage cannot be read.
+        Raises `OSError` where the storage cannot be read, and `torch.OutOfMemoryError` where a GPU
+        has no room for the run.
         """
         for name in reversed(self._known()):
             run = new()
@@ -64,6 +65,8 @@ class Checkpoints:
                 run.load_state_dict(_state(storage.read(self._at(name))))
             except FileNotFoundError:
                 continue
+            except torch.OutOfMemoryError:  # which says nothing of the state
+                raise
             except _UNFIT:  # perhaps half of it is loaded
                 self._set_aside(name)
             else:

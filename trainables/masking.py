@@ -21,6 +21,15 @@ _QUERY = re.compile(
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}")
 
 
+def is_secret(variable: str) -> bool:
+    """Say whether an environment variable is called like what holds a credential.
+
+    >>> is_secret("HF_TOKEN"), is_secret("TOKENIZERS_PARALLELISM")
+    (True, False)
+    """
+    return _SECRET_NAME.search(variable) is not None
+
+
 def mask(text: str, environment: Mapping[str, str] | None = None) -> str:
     """Give a text with stars for what opens doors.
 
@@ -35,7 +44,7 @@ def mask(text: str, environment: Mapping[str, str] | None = None) -> str:
     values = {
         line
         for name, value in variables.items()
-        if _SECRET_NAME.search(name)
+        if is_secret(name)
         for line in (value, value.strip(), *value.splitlines())  # a key file has several lines
         if len(line) >= SHORTEST
     }

@@ -81,6 +81,11 @@ class LatentVariableTrial(tune.Trainable):
             status, reason = "blocked", str(error)
         except _StorageLostError as error:
             status, reason = "blocked", str(error)
+        except torch.OutOfMemoryError as error:
+            if self.training is None:  # others may have left no room for it yet: as a lost worker
+                raise
+            status = "failed"
+            reason, full = failures.describe(error)
         except Exception as error:  # the sweep goes on, and the row says what happened
             status = "failed"
             reason, full = failures.describe(error)

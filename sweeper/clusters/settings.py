@@ -15,6 +15,7 @@ from sweeper.sections import Amount, CustomName
 from sweeper.sizes import parse_size
 from sweeper.source import read
 from trainables.config import Config, Count
+from trainables.masking import is_secret
 
 _OPTIONS = Place("the command line")
 
@@ -43,7 +44,7 @@ def _is_time(value: object) -> object:
 def _is_variable(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"an environment variable has letters, digits and '_'; got {name!r}")
-    if re.search(r"token|secret|password|credential|key$", name, re.IGNORECASE):
+    if is_secret(name):
         raise ValueError(
             f"{name} looks like a secret, which has no place in a file; name a Kubernetes secret "
             "under secrets, or let the job find it where such things are kept"
@@ -101,7 +102,7 @@ class Settings(Config):
         days, _, rest = (self.time or "0").rpartition("-")
         parts = [int(part) for part in rest.split(":")]
         if len(parts) < 3 and not days:
-            parts = [0, *parts]  # MINUTES or MINUTES:SECONDS
+            parts = [0, *parts]  # MINUTES
         hours, minutes, seconds = (*parts, 0, 0)[:3]
         return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import ray
 
+from sweeper.errors import SweeperError
+
 
 class Node(NamedTuple):
     """A node that is alive: Ray's id of it, what people call it, what it has."""
@@ -20,10 +22,19 @@ class Node(NamedTuple):
 
 
 def alive() -> list[Node]:
-    """Give the nodes of the joined cluster that are alive."""
+    """Give the nodes of the joined cluster that are alive.
+
+    Raises `SweeperError` where the cluster no longer answers.
+    """
+    try:
+        nodes = ray.nodes()
+    except (ray.exceptions.RayError, RuntimeError) as error:
+        raise SweeperError(
+            f"the Ray cluster no longer answers ({reason(error)}); resume the run once it does"
+        ) from None
     return [
         Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"])
-        for node in ray.nodes()
+        for node in nodes
         if node["Alive"]
     ]
 

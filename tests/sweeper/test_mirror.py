@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from soak.object_store import BUCKET, ObjectStore, object_store
-from sweeper import lease
+from sweeper import lease, parts
 from sweeper.errors import SweeperError
 from sweeper.mirror import RUN_ID, Mirror, mirror
 from sweeper.roots import find_run, list_runs, runs_root
@@ -157,6 +158,63 @@ def test_a_run_that_was_copied_there_by_hand_can_be_driven(root: str) -> None:
         with run.driven():
             assert (run.results / "a.parquet").read_bytes() == b"rows"
     assert RUN_ID in stored(f"{root}/tiny")
+
+
+def test_rows_that_another_driver_withdrew_do_not_come_back(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = created(root)
+    for trial in ("a", "b"):
+        storage.write(str(first.results / f"{trial}.parquet"), trial.encode())
+    first.publish()
+    storage.write(str(first.results / "c.parquet"), b"not sent yet")
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "another machine's"))
+        second = runs_root(root).run("tiny", to_drive=True)
+        with second.driven():
+            (second.results / "a.parquet").unlink()
+
+    again = runs_root(root).run("tiny", to_drive=True)
+    with again.driven():
+        assert sorted(part.stem for part in again.results.iterdir()) == ["b", "c"]
+    assert "results/a.parquet" not in stored(f"{root}/tiny")
+
+
+def test_a_part_that_is_damaged_here_is_fetched_again(root: str) -> None:
+    run = created(root)
+    part = parts.write(pa.table({"trial_id": ["a"]}), run.results / "a.parquet")
+    run.publish()
+    whole = part.read_bytes()
+    part.write_bytes(whole[:20] + bytes([whole[20] ^ 1]) + whole[21:])
+
+    again = runs_root(root).run("tiny", to_drive=True)
+    with again.driven():
+        assert part.read_bytes() == whole
+    assert stored(f"{root}/tiny")["results/a.parquet"] == whole
+
+
+def test_a_driver_that_has_lost_the_run_writes_no_more(root: str) -> None:
+    run = created(root)
+    with run.driven():
+        (run.path / "study.journal").write_text("of one that was away too long")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "kill", lambda *_: None)
+            run._lost()
+    assert "study.journal" not in stored(f"{root}/tiny")
+
+
+def test_the_last_sign_of_life_is_sent_even_where_a_drive_ends_by_an_error(root: str) -> None:
+    run = created(root)
+
+    def ends_by_an_error() -> None:
+        with run.driven():
+            run.heartbeat.write_text("ended: the disk is full")
+            raise SweeperError("the disk is full")
+
+    with pytest.raises(SweeperError, match="is full"):
+        ends_by_an_error()
+    assert stored(f"{root}/tiny")["driver.json"] == b"ended: the disk is full"
 
 
 def test_one_driver_at_a_time_on_one_machine(root: str) -> None:
