@@ -1,4 +1,4 @@
-"""A thousand trials in one sweep: neither the time of a trial nor the driver's memory grows much."""
+"""A thousand trials in one sweep: neither the time nor the memory that one takes grows much."""
 
 import time
 from itertools import pairwise
