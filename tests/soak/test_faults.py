@@ -1,11 +1,15 @@
-"""Every fault of the soak, a few times, in the tests of every change."""
+"""Faults of the soak, a few times, in the tests of every change.
+
+Those that take longest to stage are left to `make soak`; what they show of one process alone is
+tested beside its module: signals, locks, full disks, lack of memory and clusters.
+"""
 
 from pathlib import Path
 
 import pytest
 
 from soak.faults import FAULTS
-from soak.scene import Fault, play
+from soak.scene import play
 
 pytestmark = [
     pytest.mark.slow,
@@ -13,9 +17,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
-def test_a_fault_ends_as_expected(fault: Fault) -> None:
-    row = play(fault, quick=True)
+@pytest.mark.parametrize("name", ["driver-kill", "worker-kill", "damage", "store"])
+def test_a_fault_ends_as_expected(name: str) -> None:
+    row = play(FAULTS[name], quick=True)
     if row.outcome == "not run":
         pytest.skip(row.observed)
 
