@@ -12,8 +12,8 @@ import numpy as np
 
 from analysis.comparison import compare, lower_hull, staircase
 from analysis.indicators import indicator_table, indicators, reference
-from analysis.membership import Estimates
-from analysis.resampling import Floats, Side
+from analysis.membership import Estimates, Floats
+from analysis.resampling import Side
 from benchmarks.report import line
 
 LEVEL = 0.9

@@ -1,13 +1,14 @@
 """A PTB VIMCO-16 training step against the core's matrix products, and objectives among them."""
 
 import statistics
+from typing import Any
 
 import torch
 
 from benchmarks.ptb_trial import corpus, flops, training_run
 from benchmarks.report import line, median_seconds, seconds
 
-OBJECTIVES = {
+OBJECTIVES: dict[str, dict[str, Any]] = {
     "plain VIMCO": {"name": "bound"},
     "KL": {"name": "kl", "lambda": 0.5},
     "Rényi": {"name": "renyi", "lambda": 0.5, "alpha": 2.0},

@@ -7,9 +7,14 @@ from random import Random
 from typing import Any
 
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 BUCKET = "results"
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing of every request."""
 
 
 class ObjectStore:
@@ -25,7 +30,9 @@ class ObjectStore:
         self.requests = self.failed = 0
         self._lock, self._random = threading.Lock(), Random(0)
         self._app = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
+        )
         self.address = f"http://127.0.0.1:{self._server.port}"
 
     @property

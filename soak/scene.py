@@ -27,6 +27,8 @@ class Fault(NamedTuple):
     what: str
     expected: str
     inject: "Callable[[Scene], str]"
+    long: bool = False  # takes minutes, and had better begin early
+    alone: bool = False  # measures speed, which others at work would spoil
 
 
 class Scene:

@@ -4,15 +4,19 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pandas as pd
+import torch
 import yaml
 
 from soak.machine import Machine
 from soak.scene import Scene, scene
-from sweeper.experiment import load
+from sweeper.results import ResultStore
+from sweeper.runs import RunDirectory
 from trainables.training import TrainingRun
+from trainables.trial import TrialConfig
 
 # What a row holds that two trainings of one trial need not share.
 TIMINGS = (
@@ -38,8 +42,8 @@ def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) ->
                 "latents": {"kind": "categorical", "variables": 2, "categories": 3},
             },
             "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
-            "training": {"steps": 1000, "batch_size": 16},
-            "evaluation": {"samples": 3, "every": 250},
+            "training": {"steps": 400, "batch_size": 16},
+            "evaluation": {"samples": 3, "every": 100},
         },
         "arms": {"one": {}},  # an arm without a name has the experiment's
         "search": {
@@ -57,7 +61,7 @@ def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) ->
         },
         # Faults are many here, and may all meet one trial.
         "resources": {"max_failures": 100},
-        "checkpoints": {"steps": 100},
+        "checkpoints": {"steps": 40},
     }
     for section, change in changes.items():
         document[section] = _merged(document.get(section, {}), change)
@@ -77,9 +81,17 @@ def n_trials(quick: bool) -> int:
     return (3 if quick else 20) * SEEDS
 
 
-@cache
 def undisturbed(quick: bool) -> pd.DataFrame:
     """Run that experiment once, with nothing happening to it, and give all its rows."""
+    with _once:
+        return _undisturbed(quick)
+
+
+_once = Lock()  # several faults may be played at a time
+
+
+@cache
+def _undisturbed(quick: bool) -> pd.DataFrame:
     with scene(quick) as stage:
         path = write_experiment(stage.directory, "undisturbed", quick)
         code, lines, err = stage.machine.sweeper("run", str(path), "--workers", "2")
@@ -121,15 +133,15 @@ def check(stage: Scene, name: str, earlier: dict[str, str] | None = None) -> str
         check_dtype=False,
     )
     for trial in final.index[~same]:  # proposed instead of one that a dead driver had asked for
-        assert_as_trained_alone(stage.machine.run(name).experiment_file, rows.loc[trial])
+        assert_as_trained_alone(stage.machine.run(name), trial)
     return f"{n} final rows, {n} identities, all metrics equal to the bit"
 
 
-def assert_as_trained_alone(experiment: Path, rows: pd.DataFrame) -> None:
+def assert_as_trained_alone(run_directory: RunDirectory, trial: str) -> None:
     """Train one stored trial in this process, without Ray, and compare all its evaluations."""
-    stored = rows.reset_index()
-    config = load(experiment).example_trials()[stored["arm"].iloc[0]]
-    config = type(config).model_validate(json.loads(stored["trial"].iloc[0]))
+    stored = ResultStore(run_directory.results).trial(trial).reset_index(drop=True)
+    config = TrialConfig.model_validate(json.loads(stored["trial"].iloc[0]))
+    torch.set_num_threads(1)  # as workers do: sums in several threads round otherwise
     run = TrainingRun(config, int(stored["seed"].iloc[0]), data_root=Path("/nonexistent"))
     while not run.finished:
         run.train()

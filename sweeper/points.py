@@ -29,7 +29,7 @@ def find_point(name: str, *, run: str | None = None, storage: Storage = None) ->
     is none, or several trials begin so, and where its rows cannot be read.
     """
     runs = [find_run(run, storage)] if run is not None else list_runs(storage)
-    where = str(runs[0].path) if run is not None else f"the runs in {runs_root(storage)}"
+    where = runs[0].location if run is not None else f"the runs in {runs_root(storage)}"
     damaged: list[str] = []
     stores = [ResultStore(each.results, damaged) for each in runs]
     ids = [store.finished() for store in stores]

@@ -83,7 +83,7 @@ def rerun(point: Point) -> int:
         )
     except DataError as error:
         raise SweeperError(str(error)) from None
-    others = "".join(f"; also in {other.path}" for other in point.also_in)
+    others = "".join(f"; also in {other.location}" for other in point.also_in)
     print(
         f"{point.trial_id} of {point.run.location}: arm {stored['arm']}, seed {stored['seed']}"
         f"{others}"

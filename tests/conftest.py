@@ -1,8 +1,13 @@
 """What all tests share."""
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 import torch
+
+from soak.object_store import ObjectStore, object_store
+from trainables import storage
 
 # Assertions of what tests share say as much as those of tests.
 pytest.register_assert_rewrite("tests.sweeper.edits", "soak.machine")
@@ -13,3 +18,14 @@ torch.set_num_threads(1)
 # How long an example takes says more of the machine's load than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ObjectStore]:
+    """An S3 server that the environment names."""
+    with object_store() as store, pytest.MonkeyPatch.context() as patch:
+        for name, value in store.environment.items():
+            patch.setenv(name, value)
+        storage._filesystem.cache_clear()
+        yield store
+        storage._filesystem.cache_clear()

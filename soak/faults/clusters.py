@@ -120,5 +120,6 @@ FAULTS = (
         "a job of Ray, stopped, and submitted again",
         "it resumes; the same results as local",
         _job,
+        long=True,
     ),
 )

@@ -121,6 +121,7 @@ FAULTS = (
         "40 final rows, 40 identities, no finished trial run again, metrics equal to an "
         "undisturbed run",
         _killed,
+        long=True,
     ),
     Fault(
         "signals",

@@ -14,7 +14,7 @@ from soak.sweeps import TIMINGS, parts, write_experiment
 # The least that sweeper accepts: Slurm may then warn within the first minute.
 TIME_LIMIT_MINUTES, GRACE_SECONDS = 2, 60
 JOB_SECONDS = 900
-LONG = {"training": {"steps": 10000, "batch_size": 16}}  # about 10 s
+LONG = {"training": {"steps": 6000, "batch_size": 16}}  # about 20 s
 
 
 def _limited(stage: Scene) -> str:
@@ -107,5 +107,6 @@ FAULTS = (
         "Slurm (Debian's, one node): time limit reached",
         "requeued, completes, every row unique",
         _limited,
+        long=True,
     ),
 )

@@ -16,7 +16,9 @@ ROOT = f"s3://{BUCKET}/runs"
 
 def _unreliable(stage: Scene) -> str:
     """Let requests fail, then all of them for a while; then go on from another machine's cache."""
-    path = write_experiment(stage.directory, "stored", stage.quick)
+    # Enough states, yet not so many that to repeat every tenth request takes all the time.
+    policy = {"steps": 200}
+    path = write_experiment(stage.directory, "stored", stage.quick, checkpoints=policy)
     cache, machine = stage.directory / "cache", stage.machine
     with object_store() as store:
         machine.env |= {**store.environment, "SWEEPER_CACHE_DIR": str(cache)}
@@ -54,5 +56,6 @@ FAULTS = (
         "S3 (a moto server on loopback) failing 10 % of requests, then down for 20 s",
         "retried, completes",
         _unreliable,
+        long=True,
     ),
 )

@@ -153,8 +153,13 @@ def _told(settings: Settings) -> Iterator[None]:
 
 
 async def _follow(client: Any, number: str) -> None:
-    async for lines in client.tail_job_logs(number):
-        print(lines, end="", flush=True)
+    import aiohttp  # which Ray's client follows logs with
+
+    try:
+        async for lines in client.tail_job_logs(number):
+            print(lines, end="", flush=True)
+    except aiohttp.ClientError as error:
+        raise RuntimeError(f"the log cannot be followed any more: {error}") from None
 
 
 def _jobs(client: Any, run: str | None = None) -> list[Any]:

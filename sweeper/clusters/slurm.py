@@ -78,6 +78,12 @@ fi
 exit "$code"
 """
 
+# Names that the script gives something of its own; Python's and those of nodes are exported.
+VARIABLES = frozenset(
+    {"run", "home", "python", "options", "retries", "start", "scratch", "ray_log", "driver"}
+    | {"warned", "head", "head_ip", "port", "second", "others", "code"}
+)
+
 # What a node runs: its own share of the machine, under its own count of processors.
 _START = (
     'exec "$python" -m ray.scripts.scripts start --block --disable-usage-stats '
@@ -153,9 +159,15 @@ class Slurm:
 def script(job: Job) -> str:
     """Write the batch script of a job.
 
-    Raises `SweeperError` where its time would be over as soon as it begins.
+    Raises `SweeperError` where its time would be over as soon as it begins, or a name of its
+    environment or its storage cannot be written in it.
     """
     asked, home = job.settings, _home(job.experiment.name, job.storage)
+    if clashes := sorted(VARIABLES & asked.environment.keys()):
+        raise SweeperError(
+            f"environment.{clashes[0]}: the batch script has a variable of that name; give "
+            "yours another, or set it in setup"
+        )
     if asked.time and asked.seconds < asked.grace + EARLY_SECONDS:
         raise SweeperError(
             f"a time limit of {asked.time} leaves nothing beyond {asked.grace} s for saving "
@@ -176,7 +188,7 @@ def script(job: Job) -> str:
         "signal": f"B:USR1@{asked.grace}",
         "requeue": None,
         "open-mode": "append",
-        "output": _quoted(f"{home}/slurm-%j.log"),
+        "output": _quoted(f"{str(home).replace('%', '%%')}/slurm-%j.log"),
     }
     bare = {"exclusive", "requeue"}
     lines = [
@@ -232,6 +244,12 @@ def _start(asked: Settings) -> str:
 
 
 def _quoted(path: str) -> str:
+    """Write a path as the value of a directive, in which Slurm expands what follows a %."""
+    if set(path) & set("\"'\\\n"):
+        raise SweeperError(
+            f"{path!r}: Slurm cannot write a log below a path with quotes, backslashes or line "
+            "ends; choose another --storage"
+        )
     return f'"{path}"' if " " in path else path
 
 

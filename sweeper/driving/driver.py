@@ -6,11 +6,12 @@ a fresh Tune run over the same journal and result store.
 
 import logging
 import shutil
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 import torch
 from ray.tune import (
+    Callback,
     CheckpointConfig,
     PlacementGroupFactory,
     RunConfig,
@@ -18,6 +19,7 @@ from ray.tune import (
     Tuner,
     with_resources,
 )
+from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.stopper import Stopper
 
@@ -96,6 +98,24 @@ class _StopOnInterruption(Stopper):
         return self.interruption.requested
 
 
+class _LettingGo(Callback):
+    """Drops what Tune would keep of every trial that has ended, for as long as a sweep lasts."""
+
+    def on_trial_complete(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Trial],  # noqa: ARG002
+        trial: Trial,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """Leave no more of a trial than that it is done: its rows are stored."""
+        for kept in (trial.last_result, trial.metric_analysis, trial.metric_n_steps):
+            kept.clear()
+        trial.last_result["done"] = True
+        trial.evaluated_params.clear()
+        trial.invalidate_json_state()
+
+
 class _Silent(ProgressReporter):
     def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
         return False
@@ -127,7 +147,7 @@ def _tuner(
             storage_path=str(directory.ray.absolute()),
             verbose=0,
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            callbacks=[searcher.deaths],
+            callbacks=[searcher.deaths, _LettingGo()],
             stop=_StopOnInterruption(interruption),
             progress_reporter=_Silent(),
         ),

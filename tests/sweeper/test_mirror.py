@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from soak.object_store import BUCKET, ObjectStore, object_store
+from soak.object_store import BUCKET, ObjectStore
 from sweeper import lease, parts
 from sweeper.errors import SweeperError
 from sweeper.mirror import RUN_ID, Mirror, mirror
@@ -16,16 +16,6 @@ from sweeper.roots import find_run, list_runs, runs_root
 from sweeper.runs import RunDirectory
 from trainables import storage
 from trainables.storage import below
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ObjectStore]:
-    with object_store() as store, pytest.MonkeyPatch.context() as patch:
-        for name, value in store.environment.items():
-            patch.setenv(name, value)
-        storage._filesystem.cache_clear()
-        yield store
-        storage._filesystem.cache_clear()
 
 
 @pytest.fixture

@@ -9,20 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from soak.object_store import BUCKET, ObjectStore, object_store
+from soak.object_store import BUCKET, ObjectStore
 from trainables import storage
 from trainables.checkpoint import Checkpoints
 from trainables.storage import StorageError, below
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ObjectStore]:
-    with object_store() as store, pytest.MonkeyPatch.context() as patch:
-        for name, value in store.environment.items():
-            patch.setenv(name, value)
-        storage._filesystem.cache_clear()
-        yield store
-        storage._filesystem.cache_clear()
 
 
 @pytest.fixture(params=["path", "s3"])

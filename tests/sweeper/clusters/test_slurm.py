@@ -1,13 +1,14 @@
 """The batch script, and what is asked of Slurm's programs; `soak/faults/slurm.py` runs it."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from sweeper.clusters.slurm import Slurm, script
+from sweeper.clusters.slurm import VARIABLES, Slurm, script
 from sweeper.errors import SweeperError
 from tests.sweeper.clusters.conftest import MakeJob, Program
 
@@ -161,3 +162,21 @@ def test_without_slurm_it_says_so(job: MakeJob, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SweeperError, match="there is no squeue here; run this where"):
         Slurm().submit(job("slurm"))
+
+
+def test_no_name_of_the_environment_meets_one_of_the_script(job: MakeJob) -> None:
+    text = re.sub(r"^#.*$", "", script(job("slurm")), flags=re.MULTILINE)
+    given = set(re.findall(r"(?:^|[ (])([a-z_]+)=", text, re.MULTILINE))
+    given |= set(re.findall(r"\bfor \(\((\w+) =", text))
+
+    assert {"run", "port", "second"} <= given <= VARIABLES
+    with pytest.raises(SweeperError, match=r"^environment\.port: the batch script has a variable"):
+        script(job("slurm", environment={"port": "80", "http_proxy": "here"}))
+
+
+def test_a_log_goes_where_slurm_can_write_it(job: MakeJob) -> None:
+    assert '--output="/a b/50%%/tiny/submit/slurm-%j.log"' in directives(
+        script(job("slurm", "/a b/50%"))
+    )
+    with pytest.raises(SweeperError, match="quotes, backslashes or line ends; choose another"):
+        script(job("slurm", '/a "b"'))
