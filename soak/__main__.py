@@ -10,7 +10,7 @@ from pathlib import Path
 from soak.faults import FAULTS
 from soak.scene import HEAD, Fault, Row, play
 
-JOBS = 3  # sweeps begin, and faults are waited for, while others train
+JOBS = 2  # sweeps begin, and faults are waited for, while others train
 
 
 def main() -> int:

@@ -62,6 +62,7 @@ def _restarts(machine: Machine, run: str) -> int:
 
 def _job(stage: Scene) -> str:
     """Submit a job, stop it, and submit it again."""
+    stage = stage.small
     path = write_experiment(stage.directory, "job", stage.quick)
     machine = stage.machine
     storage = ["--storage", str(stage.directory / "runs")]

@@ -25,7 +25,7 @@ def _killed(stage: Scene) -> str:
         if not machine.run("killed").exists:
             arguments = ["run", str(path)]
         with machine.start(*arguments, "--workers", "2") as driver:
-            if moments.random() < 0.2:
+            if moments.random() < 0.3:
                 time.sleep(moments.uniform(0, STARTING_SECONDS))
                 starting += 1
             else:  # all over the sweep, however fast the machine

@@ -18,6 +18,7 @@ def _unreliable(stage: Scene) -> str:
     """Let requests fail, then all of them for a while; then go on from another machine's cache."""
     # Enough states, yet not so many that to repeat every tenth request takes all the time.
     policy = {"steps": 200}
+    stage = stage.small
     path = write_experiment(stage.directory, "stored", stage.quick, checkpoints=policy)
     cache, machine = stage.directory / "cache", stage.machine
     with object_store() as store:
@@ -25,12 +26,12 @@ def _unreliable(stage: Scene) -> str:
         store.fail_rate = FAILING
         command = ["--storage", ROOT, "--workers", "2"]
         with machine.start("run", str(path), *command) as driver:
-            lines_until(driver, "[" + " " * (not stage.quick) + "2/")
+            lines_until(driver, "[2/")
             store.is_down, before = True, store.failed
             time.sleep(DOWN_SECONDS)
             store.is_down, down = False, store.failed - before
             assert driver.poll() is None, driver.communicate()
-            lines_until(driver, "[" + " " * (not stage.quick) + "4/")
+            lines_until(driver, "[4/")
             driver.kill()
             driver.communicate()
         machine.clear()

@@ -53,7 +53,7 @@ def _crashed(stage: Scene) -> str:
             "hungry": hungry,
             "impossible": {"model": {"embedding": 1, "hidden": 2**23}},  # 256 TiB
         },
-        search={"trials": 1, "seeds": stage.times(4, 1)},
+        search={"trials": 1, "seeds": stage.times(2, 1)},
         resources={"max_failures": 1},
     )
     kills = 0
