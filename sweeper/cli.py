@@ -260,7 +260,12 @@ app.add_typer(
 )
 
 DataNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Data sets; all without this.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...",
+        help="Data sets, or NAME/FILE for one file of a set (medmnist/bloodmnist); all of them "
+        "without this.",
+    ),
 ]
 
 

@@ -57,16 +57,17 @@ def _state(name: str, root: Path) -> str:
 def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
     """Fetch data sets with a progress bar on stderr; without names, all with a public home.
 
-    Raises `SweeperError` for unknown names and for what cannot be fetched.
+    Of a data set's files, `NAME/FILE` fetches one. Raises `SweeperError` for unknown names and for
+    what cannot be fetched.
     """
-    for name in known(names):
-        data = DATA[name]
+    for name, files in known(names).items():
+        data = DATA[name.partition("/")[0]]
         try:
             if data.source:  # nothing to fetch, all the more to say
                 require(data.model_validate({"name": name}), data_root())
                 print(f"{name}: all files are here")
             else:
-                _fetch(name, data.files, force=force)
+                _fetch(name, files, force=force)
         except DataError as error:
             if names or not data.source:
                 raise SweeperError(str(error)) from None
@@ -111,8 +112,8 @@ def _advance(progress: Progress, bar: TaskID, done: int, total: int) -> None:
 def verification(names: Sequence[str] | None) -> tuple[str, bool]:
     """Say of every file whether it is as published, and whether all are."""
     lines, complete = [], True
-    for name in known(names):
-        for file in DATA[name].files:
+    for name, files in known(names).items():
+        for file in files:
             try:
                 state = verify(file, data_root())
             except DataError as error:
@@ -120,17 +121,29 @@ def verification(names: Sequence[str] | None) -> tuple[str, bool]:
             complete &= state in ("ok", "unchecked")
             said = "here, without a published checksum" if state == "unchecked" else state
             lines.append(f"{name}: {file.name}: {said}")
-        if not DATA[name].files:
+        if not files:
             lines.append(f"{name}: made on the fly, nothing to verify")
     return "\n".join(lines), complete
 
 
-def known(names: Sequence[str] | None) -> Sequence[str]:
-    """Check names of data sets; without any, name all.
+def known(names: Sequence[str] | None) -> dict[str, tuple[RemoteFile, ...]]:
+    """Check names of data sets and give their files; without any, name all.
 
-    Raises `SweeperError` for a name that no data set has.
+    `NAME/FILE` names a single file of a data set with a public home, FILE without its ending.
+    Raises `SweeperError` for a name that no data set and no file has.
     """
-    for name in names or []:
-        if name not in DATA:
-            raise SweeperError(f"there is no data set {name!r}; there are {', '.join(DATA)}")
-    return names or list(DATA)
+    return {name: _files(name) for name in names or DATA}
+
+
+def _files(name: str) -> tuple[RemoteFile, ...]:
+    whole, _, part = name.partition("/")
+    if whole not in DATA or (DATA[whole].source and part):
+        raise SweeperError(f"there is no data set {name!r}; there are {', '.join(DATA)}")
+    if "/" not in name:
+        return DATA[whole].files
+    files = {Path(file.name).stem: file for file in DATA[whole].files}
+    if part not in files:
+        raise SweeperError(
+            f"there is no file {part!r} of data set {whole}; there are {', '.join(files)}"
+        )
+    return (files[part],)

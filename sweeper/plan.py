@@ -104,7 +104,7 @@ def _random_trial() -> optuna.Trial:
 
 
 def _presence(data: DataConfig) -> str:
-    if not data.files:
+    if not data.needed:
         return f"{data.name}: made on the fly"
     try:
         require(data, data_root())

@@ -14,6 +14,7 @@ from sweeper.clusters import settings
 from sweeper.clusters.submitting import ENGINES
 from sweeper.experiment import load, shipped
 from sweeper.sections import Resources
+from trainables.data import DATA
 from trainables.estimators import ESTIMATORS
 from trainables.objectives import OBJECTIVES
 
@@ -126,6 +127,20 @@ def test_the_cluster_file_is_one(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
     assert settings.load(path, {}, "slurm", ENGINES["slurm"].takes).time == "12:00:00"
+
+
+def test_the_folders_of_pictures_are_configurations() -> None:
+    [text] = [text for text in YAML if "image_folder" in text]
+    lines = re.findall(r"data: (\{.*\})  ", text)
+
+    first, second = (DATA["image_folder"].model_validate(yaml.safe_load(line)) for line in lines)
+    assert first == second.model_copy(update={"shares": None})
+
+
+def test_every_data_set_is_described() -> None:
+    text = README[README.index("| data | what |") :].partition("\n\n")[0]
+
+    assert set(re.findall(r"`(\w+)`", text)) >= set(DATA)
 
 
 def table(first: str) -> dict[str, list[str]]:

@@ -54,6 +54,8 @@ class TrialConfig(Config):
                 f"data {data.name!r} is {data.kind}, but model {model.name!r} reads {model.reads}"
             )
             raise _mismatch("name", why)
+        if model is not None and (why := model.refuses(data.shape)):
+            raise _mismatch("side" if "side" in type(data).model_fields else "name", why)
         return data
 
     @field_validator("training")

@@ -148,6 +148,40 @@ def test_an_unknown_data_set_is_refused_before_anything_is_fetched(
     assert not data.exists()
 
 
+def test_one_file_of_a_data_set_is_fetched_and_verified_alone(
+    home: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpora.fetch_all(["ptb/valid"], force=False)
+
+    assert capsys.readouterr().out == f"ptb/valid: {data}/ptb/valid.txt\n"
+    assert not (data / "ptb/train.txt").exists()
+    assert corpora.verification(["ptb/valid"]) == ("ptb/valid: ptb/valid.txt: ok", True)
+
+
+@pytest.mark.parametrize("name", ["ptb/", "ptb/tset", "ptb/valid.txt/..", "ptb/ptb/valid"])
+def test_an_unknown_file_of_a_data_set_is_told_with_those_there_are(
+    name: str, home: Path, data: Path
+) -> None:
+    with pytest.raises(SweeperError, match=r"no file '.*' of data set ptb; there are train, val"):
+        corpora.fetch_all([name], force=False)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("name", ["celeba/list_attr_celeba", "symbols/x", "image_folder/images"])
+def test_nothing_is_fetched_of_what_has_no_home(name: str, data: Path) -> None:
+    with pytest.raises(SweeperError, match="there is no "):
+        corpora.fetch_all([name], force=False)
+
+
+def test_a_directory_in_the_place_of_an_archive_is_here(data: Path) -> None:
+    assert "0 of 3 files here" in block("celeba")
+    (data / "celeba/img_align_celeba").mkdir(parents=True)
+    assert "1 of 3 files here" in block("celeba")
+    assert "1 without a published checksum" in block("celeba")
+    (data / "images").mkdir()
+    assert "1 of 1 files here; 1 without a published checksum" in block("image_folder")
+
+
 YELP = ("yelp/yelp.train.txt", "yelp/yelp.valid.txt", "yelp/yelp.test.txt")
 
 
@@ -199,6 +233,6 @@ def test_without_names_a_data_set_without_a_home_stops_no_other(
 
 
 def test_without_names_all_data_sets_are_meant() -> None:
-    assert corpora.known(None) == corpora.known([]) == list(DATA)
-    assert corpora.known(["ptb"]) == ["ptb"]
+    assert list(corpora.known(None)) == list(corpora.known([])) == list(DATA)
+    assert corpora.known(["ptb"]) == {"ptb": PennTreebank.files}
     assert DATA["symbols"] is Symbols

@@ -133,6 +133,43 @@ def test_a_model_refuses_data_that_it_cannot_read(
     }
 
 
+@pytest.mark.parametrize("name", ["resnet_masked", "resnet_gated"])
+def test_a_model_refuses_images_that_are_too_small_for_it(name: str) -> None:
+    trial = changed(
+        model={"name": name, "latents": {"kind": "gaussian"}},
+        data={"name": "mnist", "side": 4},
+        objective={"name": "vae"},
+    )
+
+    assert problems(trial) == {
+        ("data", "side"): (
+            "images of 4 x 4 are too small for 3 residual blocks, each of which halves them; they "
+            "allow 2"
+        )
+    }
+    trial["data"]["side"] = 5
+    assert TrialConfig.model_validate(trial).data.shape == (5, 5)
+    trial["model"]["encoder"] = {"blocks": 6}
+    trial["data"] = {"name": "omniglot28"}
+    assert list(problems(trial)) == [("data", "side")]
+
+
+def test_the_side_of_images_is_part_of_a_trials_identity_only_where_it_is_set() -> None:
+    """What was stored before images had a side is found again."""
+    trial = changed(
+        model={"name": "resnet_gated", "latents": {"kind": "gaussian"}},
+        data={"name": "mnist"},
+        objective={"name": "vae"},
+    )
+    whole = TrialConfig.model_validate(trial)
+    trial["data"]["side"] = 14
+    small = TrialConfig.model_validate(trial)
+
+    assert whole.resolved()["data"] == {"name": "mnist", "train_limit": None}
+    assert config_hash(whole, "-") != config_hash(small, "-")
+    assert TrialConfig.model_validate(small.resolved()) == small
+
+
 def test_only_sentences_have_lengths_to_make_batches_of() -> None:
     trial = changed(training__batching="exact_length")
 

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from trainables.data.celeba import CelebA
+from trainables.data.cifar import Cifar10
 from trainables.data.corpus import DataConfig
+from trainables.data.emnist import Emnist
+from trainables.data.image_folder import ImageFolder
+from trainables.data.medmnist import MedMnist
 from trainables.data.mnist import FashionMnist, Mnist
 from trainables.data.omniglot import Omniglot, Omniglot28
 from trainables.data.ptb import PennTreebank
@@ -25,6 +30,11 @@ DATA: dict[str, type[DataConfig]] = {
     "omniglot28": Omniglot28,
     "mnist": Mnist,
     "fashion_mnist": FashionMnist,
+    "emnist": Emnist,
+    "cifar10": Cifar10,
+    "celeba": CelebA,
+    "medmnist": MedMnist,
+    "image_folder": ImageFolder,
 }
 
 if TYPE_CHECKING:

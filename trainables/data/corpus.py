@@ -38,9 +38,10 @@ class Corpus(NamedTuple):
 class RemoteFile(NamedTuple):
     """A file of a data set, its usual public home and what is known of its content.
 
-    The checksum is `sha256` or, where that is not known, git's blob id. A file without either is
-    taken as it lies. The checksum of a file named `*.gz` is that of what it holds, since the same
-    bytes can be packed in many ways.
+    The checksum is `sha256` or, where that is not known, `md5` or git's blob id. A file without
+    any is taken as it lies. The checksum of a file named `*.gz` is that of what it holds, since
+    the same bytes can be packed in many ways; an archive, `*.tar.gz` too, counts as it lies.
+    Where there is no such file, `directory` may stand in for it, which is taken as it lies.
     """
 
     name: str  # where it lies below the data directory, e.g. "ptb/ptb.train.txt"
@@ -48,13 +49,15 @@ class RemoteFile(NamedTuple):
     size: int | None  # bytes as it is fetched, where that is known
     sha256: str = ""
     git_blob: str = ""
+    md5: str = ""
+    directory: str = ""  # relative to the data directory, as `name` is
 
 
 class DataConfig(Config, ABC):
     """The base of a data set's configuration, which is also how it is loaded.
 
     `name` is the data set's key in the registry. `kind` says what an observation is; a model
-    accepts one kind. `files` are what `load` reads below the data directory, and `licence` is
+    accepts one kind. `files` are what can be read below the data directory, and `licence` is
     what a person should know before using them. `source` tells where a person finds the files
     of a data set that has no public home to fetch them from.
     """
@@ -65,6 +68,21 @@ class DataConfig(Config, ABC):
     source: ClassVar[str] = ""
 
     name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an image, before anything is read; () for other kinds."""
+        return ()
+
+    @property
+    def needed(self) -> tuple[RemoteFile, ...]:
+        """Those of `files` that `load` reads."""
+        return self.files
+
+    @property
+    def fetched_as(self) -> str:
+        """What `sweeper data fetch` calls the files that are needed."""
+        return self.name
 
     @abstractmethod
     def load(self, root: Path) -> Corpus:

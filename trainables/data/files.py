@@ -5,6 +5,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
@@ -35,18 +36,31 @@ def data_root() -> Path:
 
 def missing(files: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
     """Return those of `files` that are not below `root`, whatever the others hold."""
-    return [file for file in files if not path_of(file, root).is_file()]
+    return [file for file in files if _place(file, root) is None]
+
+
+def _place(file: RemoteFile, root: Path) -> Path | None:
+    """Return where the file or the directory in its stead is, if either is there."""
+    path = path_of(file, root)
+    if path.is_file():
+        return path
+    if file.directory:
+        directory = path_of(file._replace(name=file.directory), root)
+        return directory if directory.is_dir() else None
+    return None
 
 
 def verify(file: RemoteFile, root: Path) -> Status:
     """Say whether `file` lies below `root` with the content its checksum names.
 
-    It is "unchecked" where it is there and no checksum is known. Raises `DataError` where the
-    file cannot be read.
+    It is "unchecked" where it is there and no checksum is known, as for a directory in its stead.
+    Raises `DataError` where the file cannot be read.
     """
-    path = path_of(file, root)
-    if not path.is_file():
+    path = _place(file, root)
+    if path is None:
         return "missing"
+    if path.is_dir():
+        return "unchecked"
     known, found = checksums(file, path)
     if not known:
         return "unchecked"
@@ -54,14 +68,15 @@ def verify(file: RemoteFile, root: Path) -> Status:
 
 
 def require(data: DataConfig, root: Path) -> None:
-    """Raise `DataError` unless every file of `data` is below `root` and has its checksum."""
-    status = {file.name: verify(file, root) for file in data.files}
+    """Raise `DataError` unless every file that `data` needs is below `root` with its checksum."""
+    status = {file.name: verify(file, root) for file in data.needed}
     if absent := [name for name, found in status.items() if found == "missing"]:
         remedy = (
             f"get them from {data.source} and put them there, or set SWEEPER_DATA_DIR to where "
             f"they lie."
             if data.source
-            else f"run `sweeper data fetch {data.name}`, or set SWEEPER_DATA_DIR to where it lies."
+            else f"run `sweeper data fetch {data.fetched_as}`, or set SWEEPER_DATA_DIR to where "
+            f"it lies."
         )
         raise DataError(
             f"data set {data.name} is not complete, {root} lacks {', '.join(absent)}: {remedy}"
@@ -70,7 +85,7 @@ def require(data: DataConfig, root: Path) -> None:
         remedy = (
             f"get it from {data.source}."
             if data.source
-            else f"run `sweeper data fetch {data.name} --force` to replace it."
+            else f"run `sweeper data fetch {data.fetched_as} --force` to replace it."
         )
         raise DataError(
             f"data set {data.name} is not the published one, in {root} the checksum is wrong of "
@@ -83,22 +98,30 @@ def digest(files: Iterable[RemoteFile], root: Path) -> str:
 
     A file whose sha256 is not known beforehand counts with the one it has below `root`.
     """
-    sums = (file.sha256 or sha256(read_content(file, path_of(file, root))) for file in files)
+    sums = (file.sha256 or _checksum(file, path_of(file, root), "sha256") for file in files)
     return sha256("".join(sums).encode())
 
 
 def read_content(file: RemoteFile, path: Path) -> bytes:
-    """Return what `path` holds of `file`, unpacked where `file` is a gzip file.
+    """Return what `path` holds of `file`, unpacked where `file` is a gzip file and no archive.
 
     Raises `DataError` where it cannot be read, `PackingError` where it cannot be unpacked.
     """
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if file.name.endswith(".gz") else content
+        return gzip.decompress(content) if _is_packed(file) else content
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PackingError(f"cannot unpack {path} ({error}): put a gzip file there.") from error
     except OSError as error:
-        raise DataError(f"cannot read {path} ({error.strerror}): make it readable.") from error
+        raise _unreadable(path, error) from error
+
+
+def _is_packed(file: RemoteFile) -> bool:
+    return file.name.endswith(".gz") and not file.name.endswith(".tar.gz")
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot read {path} ({error.strerror or error}): make it readable.")
 
 
 def checksums(file: RemoteFile, path: Path) -> tuple[str, str]:
@@ -106,14 +129,33 @@ def checksums(file: RemoteFile, path: Path) -> tuple[str, str]:
 
     Each is its kind and its value. Raises `DataError` where `path` cannot be read.
     """
-    kind, known, compute = "sha256", file.sha256, sha256
-    if file.git_blob and not known:
-        kind, known, compute = "git blob id", file.git_blob, git_blob
+    kind, known = next(
+        (
+            (kind, known)
+            for kind, known in (("md5", file.md5), ("git blob id", file.git_blob))
+            if known and not file.sha256
+        ),
+        ("sha256", file.sha256),
+    )
     try:
-        found = f"{kind} {compute(read_content(file, path))}"
+        found = f"{kind} {_checksum(file, path, kind)}"
     except PackingError:
         found = "a broken gzip file"
     return known and f"{kind} {known}", found
+
+
+def _checksum(file: RemoteFile, path: Path, kind: str) -> str:
+    """Return one kind of checksum of what `path` holds; archives can be larger than memory."""
+    if kind == "git blob id":
+        return git_blob(read_content(file, path))
+    compute = partial(hashlib.new, kind, usedforsecurity=False)
+    if _is_packed(file):
+        return compute(read_content(file, path)).hexdigest()
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, compute).hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def path_of(file: RemoteFile, root: Path) -> Path:

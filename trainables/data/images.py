@@ -1,27 +1,35 @@
-"""What the data sets of images share: grey values to train on, one fixed binarisation of each."""
+"""What the data sets of images share: grey values to train on, one fixed binarisation of each.
+
+Every image is grey. Pixels are binary for the models there are: three bits a pixel would be other
+pictures than the published ones, and a decoder of colours a family of its own. Colours count by
+their luminance (`trainables.data.pictures`).
+"""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from numpy import ndarray
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from trainables.config import Count
 from trainables.data.corpus import Corpus, DataConfig
 from trainables.data.files import DataError, digest, require
+from trainables.data.pictures import resize
 from trainables.data.splitting import divide
 
 SIDE = 28  # pixels
+SMALLEST, LARGEST = 4, 1024  # pixels, the sides that a file may ask for
 BINARISATION_SEEDS = {"train": 1, "validation": 2, "test": 3}
 
 
 class Images(NamedTuple):
-    """Grey values, uint8 `[N, 28, 28]` with 255 = ink, and a label for each image."""
+    """Grey values, uint8 `[N, H, W]` with 255 = ink or white, and a label for each image."""
 
     grey: UInt8[ndarray, "N H W"]
     labels: Int64[ndarray, " N"]
@@ -31,14 +39,14 @@ class Images(NamedTuple):
         return Images(self.grey[indices], self.labels[indices])
 
 
-def checked(images: ndarray, labels: ndarray, path: Path) -> Images:
-    """Return images and their labels, which must be whole numbers, one for each image.
+def checked(images: ndarray, labels: ndarray, path: Path, side: int = SIDE) -> Images:
+    """Return images of `side` and their labels, which must be whole numbers, one for each image.
 
     Raises `DataError`, which names `path`, for arrays of other shapes or types.
     """
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (side, side):
         raise DataError(
-            f"{path}: expected images of uint8 [N, {SIDE}, {SIDE}]; got {images.dtype} "
+            f"{path}: expected images of uint8 [N, {side}, {side}]; got {images.dtype} "
             f"{list(images.shape)}."
         )
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
@@ -50,19 +58,41 @@ def checked(images: ndarray, labels: ndarray, path: Path) -> Images:
 
 
 class ImageData(DataConfig):
-    """The base of the data sets of 28 × 28 grey images, read as probabilities of ink.
+    """The base of the data sets of square grey images, read as probabilities of ink, or of white.
 
     `Corpus.grey` holds the training images' grey values. Each split is one draw of its pixels from
     Bernoulli(grey / 255), the same for every trial: see `binarise` and `BINARISATION_SEEDS`.
-    `train_limit` keeps that many training images, a fixed random subset of them.
+    `train_limit` keeps that many training images, a fixed random subset of them. `side` makes the
+    images smaller; their own are `own_side`, and `largest_side` is what there is to choose from.
     """
 
     kind: ClassVar[str] = "images"
+    own_side: ClassVar[int] = SIDE
+    largest_side: ClassVar[int] = SIDE
 
     train_limit: Count | None = None
+    # Left out where it is not set: trials that were stored before there was a choice stay equal.
+    side: Annotated[int, Field(ge=SMALLEST, le=LARGEST)] | None = Field(
+        default=None, exclude_if=lambda side: side is None
+    )
+
+    @field_validator("side")
+    @classmethod
+    def _is_not_larger(cls, side: int | None) -> int | None:
+        if side is not None and side > cls.largest_side:
+            raise ValueError(
+                f"images of {cls.largest_side} pixels a side are not enlarged; got {side}"
+            )
+        return side
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of an image."""
+        side = self.side or self.own_side
+        return side, side
 
     def load(self, root: Path) -> Corpus:
-        """Return uint8 images `[N, 28, 28]` of zeros and ones, with grey values and labels.
+        """Return uint8 images `[N, side, side]` of zeros and ones, with grey values and labels.
 
         Raises `DataError` where a file below `root` is missing, is not the published one or
         is malformed.
@@ -72,14 +102,23 @@ class ImageData(DataConfig):
         if self.train_limit is not None:
             kept, _ = divide(len(splits["train"].grey), self.train_limit)
             splits["train"] = splits["train"].select(kept)
+        side, _ = self.shape
+        small = {
+            split: Images(resize(images.grey, side), images.labels)
+            for split, images in splits.items()
+        }
+        return self.corpus(small, digest(self.needed, root))
+
+    def corpus(self, splits: Mapping[str, Images], sha256: str) -> Corpus:
+        """Draw the pixels of every split; raises `DataError` where a split has no images."""
         if empty := [split for split, images in splits.items() if len(images.grey) == 0]:
             raise DataError(f"data set {self.name} has too few images: none for {empty[0]}.")
         grey = {split: torch.from_numpy(images.grey) for split, images in splits.items()}
         return Corpus(
             splits={split: binarise(grey[split], BINARISATION_SEEDS[split]) for split in splits},
             vocabulary=2,
-            sha256=digest(self.files, root),
-            shape=(SIDE, SIDE),
+            sha256=sha256,
+            shape=self.shape,
             grey=grey["train"],
             labels={split: torch.from_numpy(images.labels) for split, images in splits.items()},
         )

@@ -4,8 +4,6 @@ https://github.com/brendenlake/omniglot
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,12 +11,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy import ndarray
 
+from trainables.data.arrays import MALFORMED, not_held, read_npz
 from trainables.data.corpus import RemoteFile
 from trainables.data.files import DataError, path_of, read_content
 from trainables.data.images import SIDE, ImageData, Images, checked
 from trainables.data.splitting import divide
-
-_MALFORMED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class Omniglot(ImageData):
@@ -68,15 +65,8 @@ def _mat_arrays(content: bytes, path: Path, names: Sequence[str]) -> dict[str, A
     try:
         arrays = loadmat(io.BytesIO(content), variable_names=names)
         return {name: arrays[name] for name in names}
-    except (*_MALFORMED, NotImplementedError, MatReadError) as error:
-        raise _not_held(path, names, error) from error
-
-
-def _not_held(path: Path, names: Sequence[str], error: Exception) -> DataError:
-    why = " ".join(str(error).split())
-    return DataError(
-        f"{path}: expected arrays {', '.join(names)}; got {type(error).__name__}: {why}."
-    )
+    except (*MALFORMED, NotImplementedError, MatReadError) as error:
+        raise not_held(path, names, error) from error
 
 
 def _columns(pixels: ndarray, alphabets: ndarray, path: Path) -> Images:
@@ -125,11 +115,7 @@ class Omniglot28(ImageData):
         """Return the splits that the file tells, 0, 1 and 2; it leaves out some images."""
         path = path_of(self.files[0], root)
         names = ("images", "char_id", "split")
-        try:
-            with np.load(io.BytesIO(read_content(self.files[0], path)), allow_pickle=False) as npz:
-                arrays = {name: npz[name] for name in names}
-        except _MALFORMED as error:
-            raise _not_held(path, names, error) from error
+        arrays = read_npz(read_content(self.files[0], path), path, names)
         images = checked(arrays["images"], arrays["char_id"], path)
         split = checked(arrays["images"], arrays["split"], path).labels
         return {

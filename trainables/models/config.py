@@ -37,6 +37,10 @@ class ModelConfig(Config, ABC):
             )
         return inference
 
+    def refuses(self, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002 - most have no images
+        """Say why the model cannot be built for images of `shape`, () for none, or nothing."""
+        return None
+
     def create(self, vocabulary: int, shape: tuple[int, ...] = ()) -> Model:
         """Build the model for a corpus, with parameters drawn from torch's global generator.
 

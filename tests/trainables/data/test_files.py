@@ -89,6 +89,58 @@ def test_a_broken_gzip_file_is_a_wrong_one_and_is_not_read(broken: bytes, tmp_pa
         assert "\n" not in str(error.value)
 
 
+def test_a_file_is_known_by_its_md5_where_its_sha256_is_not(tmp_path: Path) -> None:
+    file = RemoteFile("a", "", None, md5="b1946ac92492d2347c6235b4d2611184")
+    (tmp_path / "a").write_bytes(b"hello\n")  # what `md5sum` prints
+
+    assert verify(file, tmp_path) == "ok"
+    assert verify(file._replace(sha256="0" * 64), tmp_path) == "wrong checksum"
+    (tmp_path / "a").write_bytes(b"hello")
+    assert verify(file, tmp_path) == "wrong checksum"
+
+
+def test_an_archive_is_known_by_its_own_bytes(tmp_path: Path) -> None:
+    packed = gzip.compress(CONTENT)
+    (tmp_path / "a.tar.gz").write_bytes(packed)
+
+    assert verify(remote("a.tar.gz", packed), tmp_path) == "ok"
+    assert verify(remote("a.tar.gz", CONTENT), tmp_path) == "wrong checksum"
+    assert read_content(remote("a.tar.gz"), tmp_path / "a.tar.gz") == packed
+
+
+def test_a_directory_may_stand_in_for_an_archive(tmp_path: Path) -> None:
+    file = remote("set/a.zip")._replace(directory="set/a")
+    assert verify(file, tmp_path) == "missing"
+    assert missing([file], tmp_path) == [file]
+
+    (tmp_path / "set/a").mkdir(parents=True)
+    assert verify(file, tmp_path) == "unchecked"
+    assert missing([file], tmp_path) == []
+    (tmp_path / "set/a.zip").write_bytes(b"mine")
+    assert verify(file, tmp_path) == "wrong checksum"
+    with pytest.raises(DataError, match="would leave"):
+        verify(file._replace(name="b", directory="../a"), tmp_path)
+
+
+def test_only_what_is_needed_is_required(tmp_path: Path) -> None:
+    class Part(OneFile):
+        files = (remote("set/a.txt"), remote("set/b.txt"))
+
+        @property
+        def needed(self) -> tuple[RemoteFile, ...]:
+            return self.files[1:]
+
+        @property
+        def fetched_as(self) -> str:
+            return "set/b"
+
+    with pytest.raises(DataError, match=r"lacks set/b\.txt: run `sweeper data fetch set/b`"):
+        require(Part(name="set"), tmp_path)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/b.txt").write_bytes(CONTENT)
+    require(Part(name="set"), tmp_path)
+
+
 class Supplied(OneFile):
     files = (RemoteFile("set/a.txt", "", None),)
     source = "the library"

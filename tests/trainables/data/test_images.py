@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from trainables.data.files import DataError
 from trainables.data.images import BINARISATION_SEEDS, ImageData, Images, binarise, checked
+from trainables.data.pictures import resize
 
 
 def images(n: int, seed: int = 0) -> Images:
@@ -81,6 +83,37 @@ def test_fewer_training_images_are_a_fixed_part_with_their_labels(tmp_path: Path
     np.testing.assert_array_equal(corpus.grey.numpy(), images(20).grey[kept.numpy()])
     assert kept.tolist() != list(range(5))
     assert len(corpus.splits["validation"]) == 3
+
+
+def test_a_smaller_side_is_of_the_same_images(tmp_path: Path) -> None:
+    whole = Tiny(name="tiny").load(tmp_path)
+    small = Tiny(name="tiny", side=14).load(tmp_path)
+
+    assert Tiny(name="tiny", side=14).shape == small.shape == (14, 14)
+    assert small.splits["train"].shape == (20, 14, 14)
+    assert small.grey is not None
+    np.testing.assert_array_equal(small.grey.numpy(), resize(images(20).grey, 14))
+    assert small.labels is not None
+    assert whole.labels is not None
+    assert small.labels["test"].tolist() == whole.labels["test"].tolist()
+    torch.testing.assert_close(
+        Tiny(name="tiny", side=28).load(tmp_path).splits["test"],
+        whole.splits["test"],
+        rtol=0,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize(("side", "told"), [(3, "equal to 4"), (29, "28 pixels .* got 29")])
+def test_a_side_that_cannot_be_had_is_told(side: int, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Tiny(name="tiny", side=side)
+
+
+def test_a_side_that_is_not_set_is_not_there() -> None:
+    """Else the trials of all stored results would have other names than before."""
+    assert Tiny(name="tiny").model_dump(mode="json") == {"name": "tiny", "train_limit": None}
+    assert Tiny(name="tiny", side=14).model_dump(mode="json")["side"] == 14
 
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:

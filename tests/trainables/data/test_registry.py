@@ -49,14 +49,15 @@ def test_an_unknown_name_is_refused_with_the_known_ones(config: dict[str, str]) 
 def test_files_are_in_a_directory_and_have_a_home_with_a_checksum_or_a_source(name: str) -> None:
     data = DATA[name]
     for file in data.files:
-        assert "/" in file.name
+        assert "/" in file.name or file.directory
         assert len(bytes.fromhex(file.sha256)) in (0, 32)
         assert len(bytes.fromhex(file.git_blob)) in (0, 20)
+        assert len(bytes.fromhex(file.md5)) in (0, 16)
         if data.source:
             assert not file.url
         else:
             assert file.url.startswith("https://")
-            assert file.sha256 or file.git_blob
+            assert file.sha256 or file.md5 or file.git_blob
 
 
 @pytest.mark.parametrize("name", ["yahoo_small", "yelp_short", "omniglot28"])

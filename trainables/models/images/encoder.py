@@ -32,6 +32,16 @@ class ResNetConfig(Config):
         return shared
 
 
+def too_small(config: ResNetConfig, shape: tuple[int, ...]) -> str | None:
+    """Say why a block would find a single row or column of images of `shape`, or nothing."""
+    if min(shape) > 2 ** (config.blocks - 1):
+        return None
+    return (
+        f"images of {' x '.join(map(str, shape))} are too small for {config.blocks} residual "
+        f"blocks, each of which halves them; they allow {(min(shape) - 1).bit_length()}"
+    )
+
+
 class ResNetEncoder(Encoder):
     """Residual blocks that halve the image, then one convolution over what is left of it.
 
@@ -44,11 +54,8 @@ class ResNetEncoder(Encoder):
 
     def __init__(self, config: ResNetConfig, shape: tuple[int, int]) -> None:
         super().__init__()
-        if min(shape) <= 2 ** (config.blocks - 1):
-            raise ValueError(
-                f"images of {shape[0]} x {shape[1]} are too small for {config.blocks} residual "
-                f"blocks, each of which halves them; they allow {(min(shape) - 1).bit_length()}"
-            )
+        if why := too_small(config, shape):
+            raise ValueError(why)
         self.width = config.hidden
         inputs = [1] + [config.channels] * (config.blocks - 1)
         blocks = [HalvingBlock(n, config.channels) for n in inputs]

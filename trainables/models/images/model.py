@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from trainables.config import Count
 from trainables.models.config import ModelConfig
-from trainables.models.images.encoder import ResNetConfig, ResNetEncoder
+from trainables.models.images.encoder import ResNetConfig, ResNetEncoder, too_small
 from trainables.models.model import AmortisedModel, flat
 
 AT_ONCE = 32  # images a decoder scores in one pass where nothing is learnt
@@ -88,6 +88,10 @@ class ImageModelConfig(ModelConfig):
     encoder: ResNetConfig = ResNetConfig()
     latent_maps: Count = 4
     skip: bool = False
+
+    def refuses(self, shape: tuple[int, ...]) -> str | None:
+        """Say why images of `shape` are not for this model, or nothing."""
+        return too_small(self.encoder, shape) if shape else None
 
     def build(self, vocabulary: int, shape: tuple[int, ...]) -> "ImageModel":
         """Build the model for binary images of `shape`, height and width.
