@@ -53,6 +53,16 @@ COLUMNS = (
     Column("mi_q_batch_se", _FLOAT, "Monte Carlo standard error of mi_q_batch"),
     Column("mi_q_batch_ceiling", _FLOAT, "highest possible mi_q_batch, mean ln of batch sizes"),
     Column("active_units", _INT, "Gaussian latents whose posterior means have variance >= 0.01"),
+    Column(
+        "collapsed_share", _FLOAT, "share of z's dimensions that are (epsilon, delta)-collapsed"
+    ),
+    Column("probe_accuracy", _FLOAT, "accuracy of a linear probe from posterior means to labels"),
+    Column("probe_accuracy_se", _FLOAT, "binomial standard error of probe_accuracy"),
+    Column("knn_accuracy", _FLOAT, "accuracy of k nearest neighbours among posterior means"),
+    Column("knn_accuracy_se", _FLOAT, "binomial standard error of knn_accuracy"),
+    Column("knn_k", _INT, "k, neighbours that vote"),
+    Column("probe_chance", _FLOAT, "accuracy of the commonest label of those fitted on"),
+    Column("probe_train", _INT, "training observations that probe and neighbours know"),
     Column("elbo", _FLOAT, "evidence lower bound, nats per observation"),
     Column("elbo_se", _FLOAT, "Monte Carlo standard error of elbo"),
     Column("kl", _FLOAT, "mean KL(q(z|x) || p(z)), nats per observation"),

@@ -200,7 +200,8 @@ def _at(section: Any, key: str) -> Any:
 
 
 def _evaluated_afresh(config: TrialConfig, samples: int) -> TrialConfig:
-    fresh = {"samples": samples, "seed": EVALUATION_SEED, "every": None}
+    # Meters say nothing of NLL and MI, which a confirmation is about.
+    fresh = {"samples": samples, "seed": EVALUATION_SEED, "every": None, "meters": None}
     return config.model_copy(
         update={"evaluation": config.evaluation.model_copy(update=fresh)},
     )

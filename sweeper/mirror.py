@@ -26,7 +26,8 @@ RUN_ID = "run.id"  # tells a run from an earlier one of the same name
 _REMOTE = ("checkpoints/", "models/")  # which workers read and write themselves
 _SENT = "sent"  # a local list of the rows' files that the store has had
 _LOCAL = ("ray/", "driver.lock", "driver.lease", _SENT)
-_STORES = ("results/", "confirmation/")  # of rows
+_TABLES = ("curves/", "embeddings/")  # of trials
+_STORES = ("results/", "confirmation/", *_TABLES)
 _PARTS = ".parquet"  # of which each is written once
 _FIRST = (RUN_ID, "experiment.yaml", "distinct_trials", "merged_from")
 
@@ -180,6 +181,9 @@ def _is_apart(name: str) -> bool:
     return name.startswith((*_REMOTE, *_LOCAL))
 
 
-def _order(name: str) -> tuple[bool, str]:
-    """Rows first: should the rest be lost, it can be made again from them."""
-    return not name.startswith("results/"), name
+def _order(name: str) -> tuple[int, str]:
+    """Rows first: should the rest be lost, it can be made again from them.
+
+    But for the tables of trials, which are there before their rows are.
+    """
+    return 0 if name.startswith(_TABLES) else 1 if name.startswith("results/") else 2, name

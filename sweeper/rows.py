@@ -40,7 +40,7 @@ def trial_rows(
         **task.values,
     }
     evaluations: list[dict[str, Any]] = [
-        {**shared, **evaluation, "status": "running", "final": False}
+        {**shared, **_figures(evaluation), "status": "running", "final": False}
         for evaluation in report.get("evaluations", [])
     ]
     if report["status"] == "done":
@@ -53,6 +53,11 @@ def trial_rows(
     if report["status"] != "pruned":
         evaluations = [row for row in evaluations if row["step"] != end["step"]]
     return [*evaluations, end]
+
+
+def _figures(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the tables, which `sweeper.artefacts` keeps."""
+    return {name: value for name, value in evaluation.items() if name != "tables"}
 
 
 @cache

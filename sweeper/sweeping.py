@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from sweeper import experiment as experiments
+from sweeper.artefacts import Artefacts
 from sweeper.attempt import attempt
 from sweeper.corpora import data_checksums
 from sweeper.driving.driver import drive
@@ -70,8 +71,9 @@ def resume(
     loggers = create(log, directory.logs, experiment.name)
     with interruptible(), directory.driven():
         if retry_failed:
-            n_failed = len(ResultStore(directory.results).withdraw("failed"))
-            print(f"{directory.location}: {n_failed} trials that failed are trained again")
+            failed = ResultStore(directory.results).withdraw("failed")
+            Artefacts(directory.path).withdraw(failed)
+            print(f"{directory.location}: {len(failed)} trials that failed are trained again")
         return proceed(experiment, directory, checksums, workers, loggers, address)
 
 
@@ -90,6 +92,8 @@ def proceed(
     store = ResultStore(directory.results)
     for notice in store.set_aside_damaged():
         print(f"{notice}; its trials are trained again")
+    for notice in Artefacts(directory.path).set_aside_damaged():
+        print(notice)
     stored = store.read(final_only=True)
     n_trials, where = directory.n_trials, directory.location
     if len(stored) < n_trials:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trainables import optimisation
 from trainables.data.corpus import PAD, Corpus
+from trainables.evaluation.meters import Table, measure
 from trainables.evaluation.metrics import Metrics, evaluate
 from trainables.feeding import Measure, TrainingData, Validation, elbo_loss
 from trainables.learner import Learner
@@ -173,10 +174,11 @@ class TrainingRun:
         self._adopted = True
 
     def evaluate(self) -> Metrics:
-        """Measure the model as it is, and remember the result.
+        """Measure the model as it is, and remember the result; gives its figures.
 
-        Raises `DivergedError` when NLL or MI is not finite or cannot be computed, and when NLL is
-        over ten times that of a uniform guess.
+        Tables of meters are remembered with it, under "tables". Raises `DivergedError` when NLL or
+        MI is not finite or cannot be computed, and when NLL is over ten times that of a uniform
+        guess.
         """
         start = time.perf_counter()
         with self._telling_divergence():
@@ -196,10 +198,22 @@ class TrainingRun:
                 f"{name} is {metrics[name]:.4g} at step {self.step}, over {ABSURD} times that of "
                 "guessing uniformly"
             )
-        metrics |= self._means.figures()
+        figures, tables = self._measure(seed)
+        metrics |= figures | self._means.figures()
         self._means.clear()
-        self.evaluations.append({"step": self.step, **metrics, **self.cost()})
+        evaluation = {"step": self.step, **metrics, **self.cost()}
+        self.evaluations.append(evaluation | ({"tables": tables} if tables else {}))
         return metrics
+
+    def _measure(self, seed: int) -> tuple[Metrics, dict[str, Table]]:
+        """Measure with the meters that are asked for at this step."""
+        meters = self.config.evaluation.meters
+        if meters is None or not (self._trained or meters.at == "every"):
+            return {}, {}
+        start = time.perf_counter()
+        found = measure(self.model, self.corpus, self.config.evaluation, seed)
+        self.eval_seconds += time.perf_counter() - start
+        return found
 
     @property
     def train_loss(self) -> float | None:

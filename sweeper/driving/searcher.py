@@ -7,6 +7,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeper.artefacts import Artefacts
 from sweeper.driving.capacity import Capacity, Here
 from sweeper.driving.failures import Deaths, likely_cause, took_its_node
 from sweeper.driving.interruption import Interruption
@@ -123,6 +124,8 @@ class TaskSearcher(Searcher):
                 where = f"{task.arm} {task.trial_id} failed on {report.get('host')}"
                 write_log(self.directory.failures, task.trial_id, where, text)
             rows = trial_rows(self.work.experiment, task, report)
+            # Before the rows: a trial without them is trained again, and then has its tables.
+            Artefacts(self.directory.path).write(task.trial_id, report.get("evaluations", []))
             self.work.finish(task, rows)
             self.directory.publish()
             Checkpoints(self._checkpoints(task)).remove()

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
+from sweeper.artefacts import Artefacts
 from sweeper.columns import COLUMNS
 from sweeper.errors import SweeperError
 from sweeper.results import ResultStore
@@ -219,6 +220,8 @@ def _write(
         made = RunDirectory(building)
         made.create(dump(document))
         ResultStore(made.results).add(parts)
+        for run, part in zip(runs, parts, strict=True):
+            Artefacts(run.path).copy(part["trial_id"].unique().to_pylist(), building)
         made.merge(
             [run.location if run.mirror else run.path.resolve() for run in runs],
             sum(map(_n_trials, parts)),

@@ -365,3 +365,16 @@ def test_a_trial_is_named_after_its_identity_and_safe_as_a_file_name() -> None:
     assert name == f"{identity(TRIAL)[:16]}-3"
     assert name.replace("-", "").isalnum()
     assert trial_id(identity(TRIAL), 4) != name
+
+
+def test_meters_that_nobody_asks_for_are_no_part_of_the_identity() -> None:
+    """Trials that were stored before there were meters keep their names."""
+    before = "7e75bc36832eabe4a45a8f81f50be499aab75a06228351e8f2b965927aed8c14"
+    asked = changed(evaluation__meters={"collapse": {}})
+
+    assert identity(TRIAL) == identity(changed(evaluation__meters=None)) == before
+    assert identity(asked) != before
+    assert TrialConfig.model_validate(asked).resolved()["evaluation"]["meters"] == {
+        "at": "final",
+        "collapse": {"epsilon": 0.01, "delta": 0.01},
+    }

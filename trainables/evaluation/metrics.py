@@ -100,8 +100,15 @@ def subset(x: Tensor, limit: int | None) -> tuple[Tensor, int]:
     """Keep `limit` observations, the same ones every time, and say how many there are."""
     if limit is None or limit >= len(x):
         return x, len(x)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-    return x[order[:limit].sort().values], len(x)
+    return x[chosen(len(x), limit)], len(x)
+
+
+def chosen(n: int, limit: int | None) -> Tensor:
+    """Give the numbers of at most `limit` of n observations, the same ones every time, sorted."""
+    if limit is None or limit >= n:
+        return torch.arange(n)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    return order[:limit].sort().values
 
 
 def _mean(values: Tensor) -> float:
