@@ -37,7 +37,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         [
             *_TRIAL,
             ("observation", pa.int64()),  # its number in the split that is evaluated
-            ("label", pa.int64()),  # null where the data have none
+            ("class", pa.int64()),  # its label, null where the data have none
             ("x", pa.float64()),
             ("y", pa.float64()),
             ("perplexity", pa.float64()),

@@ -243,8 +243,8 @@ def confirm(
 
 for command in (
     *(cli_figures.frontier, cli_figures.compare, cli_figures.report, cli_figures.knobs),
-    *(cli_figures.paper, cli_runs.rerun, cli_runs.extend, cli_runs.merge, cli_runs.export),
-    cli_cluster.submit,
+    *(cli_figures.meters, cli_figures.paper, cli_runs.rerun, cli_runs.extend, cli_runs.merge),
+    *(cli_runs.export, cli_cluster.submit),
 ):
     app.command()(command)
 

@@ -178,6 +178,50 @@ def knobs(
         )
 
 
+def meters(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
+    ] = None,
+    of: Annotated[
+        str, typer.Option(help="Curves over the trials on the frontier, or over all.")
+    ] = "frontier",
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="TRIAL_ID",
+            help="Draw the map of this trial, by its id or how it begins; repeatable.  [default: "
+            "that of lowest NLL on the frontier of each arm]",
+        ),
+    ] = None,
+    mi: Mi = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Draw different experiments on one plot.")
+    ] = False,
+    allow_partial: AllowPartial = False,
+    storage: Storage = None,
+) -> None:
+    """Say which latent dimensions collapsed and what latents tell of labels, and draw it."""
+    from sweeper.roots import find_run
+    from sweeper.stored import meters as measured
+
+    found = [find_run(name, storage) for name in runs]
+    with naming_damage(allow_partial) as damaged:
+        print(
+            measured.describe(
+                found,
+                output=output,
+                of=of,
+                maps=maps or (),
+                mi=mi,
+                force=force,
+                damaged=damaged,
+            )
+        )
+
+
 def paper(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A paper; lists them without this.")

@@ -50,7 +50,7 @@ def test_meters_are_at_the_end_or_at_every_evaluation(at: str, measured: list[in
         assert bool(set(evaluation) & OURS) == (evaluation["step"] in measured)
     assert set(run.evaluations[-1]["tables"]) == {"curves", "embeddings"}
     assert len(run.evaluations[-1]["tables"]["curves"]["epsilon"]) == 2
-    assert len(run.evaluations[-1]["tables"]["embeddings"]["label"]) == 10
+    assert len(run.evaluations[-1]["tables"]["embeddings"]["class"]) == 10
 
 
 def test_a_run_continues_to_the_same_bits_with_its_tables(tmp_path: Path) -> None:

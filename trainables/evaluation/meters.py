@@ -154,7 +154,7 @@ def _embedding(
     n = len(shown)
     return {
         "observation": evaluated.numbers[shown].tolist(),
-        "label": [None] * n if evaluated.labels is None else evaluated.labels[shown].tolist(),
+        "class": [None] * n if evaluated.labels is None else evaluated.labels[shown].tolist(),
         "x": places[:, 0].tolist(),
         "y": places[:, 1].tolist(),
         "perplexity": [allowed_perplexity(config.perplexity, n)] * n,

@@ -126,7 +126,7 @@ def test_labels_follow_their_observations_through_the_order_of_encoding() -> Non
 
     assert figures["probe_accuracy"] == figures["knn_accuracy"] == 1.0
     assert embedded["observation"] == chosen(60, 30)[chosen(30, 10)].tolist()
-    assert embedded["label"] == labels[embedded["observation"]].tolist()
+    assert embedded["class"] == labels[embedded["observation"]].tolist()
     assert embedded["perplexity"] == [3.0] * 10
     on_one_side = np.array(embedded["x"]) > np.median(embedded["x"])
     assert len(embedded["y"]) == len(on_one_side) == 10
@@ -138,7 +138,7 @@ def test_without_labels_to_learn_from_probes_are_absent(labels: dict[str, Tensor
 
     assert set(figures) == {"collapsed_share"}
     assert set(tables) == {"curves", "embeddings"}
-    assert (tables["embeddings"]["label"][0] is None) == (labels is None)
+    assert (tables["embeddings"]["class"][0] is None) == (labels is None)
 
 
 def test_nothing_else_is_touched_and_nothing_random_matters() -> None:
