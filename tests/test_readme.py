@@ -16,6 +16,7 @@ from sweeper.experiment import load, shipped
 from sweeper.sections import Resources
 from trainables.data import DATA
 from trainables.estimators import ESTIMATORS
+from trainables.evaluation.config import EvaluationConfig, MetersConfig
 from trainables.objectives import OBJECTIVES
 
 ROOT = Path(__file__).parents[1]
@@ -112,6 +113,15 @@ def test_the_example_is_an_experiment(tmp_path: Path) -> None:
     assert list(load(path).arms) == ["renyi-vimco-16", "reinforce-1"]
     [scale] = re.findall(r"^  (\w+): \{trial:", text, re.MULTILINE)
     assert load(path, scale=scale).search.trials < load(path).search.trials
+
+
+def test_the_meters_are_those_there_are_with_their_defaults() -> None:
+    [text] = [text for _, text in BLOCKS if "    meters:\n" in text]
+    shown = EvaluationConfig.model_validate(yaml.safe_load(text)["trial"]["evaluation"]).meters
+    asked = MetersConfig.model_validate({name: {} for name in table("meter")})
+
+    assert shown == asked
+    assert set(table("meter")) == set(MetersConfig.model_fields) - {"at"}
 
 
 def test_the_resources_are_some() -> None:

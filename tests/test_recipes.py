@@ -11,6 +11,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib.text import Text
 
+from sweeper.artefacts import Artefacts
 from sweeper.corpora import data_checksums
 from sweeper.experiment import load
 from sweeper.results import ResultStore
@@ -39,16 +40,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunDirector
         yield run
 
 
-def result(library: str) -> dict[str, Any]:
+def result(library: str, about: str = "quickstart") -> dict[str, Any]:
     """Run the README's recipe that imports a library; give the names that it defines."""
-    [recipe] = [text for text in RECIPES if re.search(rf"^import {library}\b", text, re.MULTILINE)]
+    [recipe] = [
+        text
+        for text in RECIPES
+        if re.search(rf"^import {library}\b", text, re.MULTILINE) and f"runs/{about}" in text
+    ]
     names: dict[str, Any] = {}
     exec(recipe, names)
     return names
 
 
 def test_every_recipe_is_tested() -> None:
-    assert len(RECIPES) == 3
+    assert len(RECIPES) == 4
 
 
 def test_duckdb_reads_the_rows(run: RunDirectory) -> None:
@@ -57,6 +62,23 @@ def test_duckdb_reads_the_rows(run: RunDirectory) -> None:
 
     assert best["nll"].to_dict() == {"renyi-vimco-16": 5.6, "reinforce-1": 6.6}
     assert best["trials"].tolist() == [2, 2]
+
+
+def test_duckdb_reads_curves_beside_the_rows(run: RunDirectory) -> None:
+    pytest.importorskip("duckdb", reason="duckdb is not installed")
+    rows = ResultStore(run.results).read()
+    for row in rows.itertuples():
+        table = {"epsilon": [0.1, 0.2], "share": [0.5, 1.0], "delta": [0.01] * 2}
+        table |= {"dimension": [1, 0], "kl": [row.nll, 0.0], "mean_variance": [None] * 2}
+        evaluation = {"step": 1500, "tables": {"curves": {**table, "observations": [9] * 2}}}
+        Artefacts(run.path).write(row.trial_id, [{**evaluation, "step": 500}, evaluation])
+    run.path.rename("runs/NAME")
+    kl = result("duckdb", "NAME")["kl"].set_index(["arm", "dimension"])["kl"]
+
+    means = rows.groupby("arm")["nll"].mean()
+    assert len(kl) == 4
+    assert all(kl[arm, 1] == pytest.approx(mean) for arm, mean in means.items())
+    assert all(kl[arm, 0] == 0.0 for arm in means.index)
 
 
 def test_polars_reads_the_rows_of_all_arms(run: RunDirectory) -> None:

@@ -39,6 +39,15 @@ def test_every_evaluation_is_a_row_and_the_last_is_final(tiny: Experiment, task:
     assert last.items() >= {**LAST, "final": True, "status": "done"}.items()
 
 
+def test_tables_of_an_evaluation_are_no_part_of_its_row(tiny: Experiment, task: Task) -> None:
+    last = {**LAST, "collapsed_share": 0.5, "tables": {"curves": {"epsilon": [0.1]}}}
+    row = trial_rows(tiny, task, {**REPORT, "evaluations": [last], "status": "done"})[-1]
+
+    assert row["collapsed_share"] == 0.5
+    assert "tables" not in row
+    assert "tables" in last
+
+
 def test_a_row_says_what_trained_and_where_it_comes_from(tiny: Experiment, task: Task) -> None:
     before = datetime.now(UTC)
     row = trial_rows(tiny, task, {**REPORT, "status": "done"})[-1]
