@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import ray
@@ -25,10 +26,23 @@ def check(experiment: Experiment, address: str | None) -> None:
 
     Changes nothing, and takes seconds for a cluster.
     """
+    _refuse_meters(experiment)
     if address is None:
         fitting_trials(experiment)
     else:
         cluster.check(address, experiment)
+
+
+def _refuse_meters(experiment: Experiment) -> None:
+    """Raise `SweeperError` before hours of training that would end without their meters."""
+    asked = [trial.evaluation.meters for trial in experiment.example_trials().values()]
+    if any(meters and (meters.probes or meters.tsne) for meters in asked) and not find_spec(
+        "sklearn"
+    ):
+        raise SweeperError(
+            "evaluation.meters: probes and tsne need scikit-learn, which is not installed; "
+            "pip install 'sweeper[train]'"
+        )
 
 
 @contextmanager

@@ -6,8 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from sweeper.driving import session
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment
 
 ROOT = Path(__file__).parents[3]
 STARTED = """
@@ -73,3 +78,25 @@ def test_only_who_has_the_token_can_reach_the_ray_of_a_sweep(
         "with another": {"error": "token"},
     }
     assert not (tmp_path / ".ray").exists()  # where Ray's own would be, for all to read
+
+
+@pytest.mark.parametrize(
+    ("meters", "refused"),
+    [(None, False), ({"collapse": {}}, False), ({"tsne": {}}, True)],
+    ids=str,
+)
+def test_meters_that_need_a_missing_package_are_refused_before_anything_starts(
+    experiment: Callable[..., Experiment],
+    monkeypatch: pytest.MonkeyPatch,
+    meters: dict[str, Any] | None,
+    refused: bool,
+) -> None:
+    made = experiment(trial={"evaluation": {"meters": meters}})
+    session.check(made, None)
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
+
+    if refused:
+        with pytest.raises(SweeperError, match="probes and tsne need scikit-learn"):
+            session.check(made, None)
+    else:
+        session.check(made, None)

@@ -18,7 +18,7 @@ from trainables.evaluation.information import (
     published_batches,
     published_information,
 )
-from trainables.models.latents import CategoricalLatents, GaussianLatents
+from trainables.models.latents import CategoricalLatents, GaussianLatents, Latents
 
 GAUSSIAN = GaussianLatents(kind="gaussian", dimensions=2)
 CATEGORICAL = CategoricalLatents(kind="categorical", variables=2, categories=3)
@@ -127,6 +127,24 @@ def test_a_large_batch_takes_no_more_densities_at_once_than_the_pool(
 
     torch.testing.assert_close(found._asdict(), whole._asdict())
     assert sizes == [690, 690, 420]  # 23 of 60 samples at a time, with 30 posteriors
+
+
+@pytest.mark.parametrize("latents", [GAUSSIAN, CATEGORICAL])
+def test_it_is_the_difference_of_two_kls_by_monte_carlo(latents: Latents) -> None:
+    """I_q = E_x KL(q(z|x) || p(z)) - KL(q(z) || p(z)), both by the same samples."""
+    parameters = torch.randn(6, latents.n_parameters, dtype=torch.float64)
+    q, p = latents.posterior(parameters), latents.prior(parameters)
+    torch.manual_seed(1)
+    found = mean(pool_information(latents, parameters))
+    torch.manual_seed(1)
+    z = q.sample((2,))
+
+    log_q = latents.posterior(parameters).log_prob(z[:, :, None].flatten(0, 1)).view(2, 6, 6)
+    to_prior = (q.log_prob(z) - p.log_prob(z)).mean()
+    log_aggregate = log_q.logsumexp(dim=-1) - math.log(6)
+    aggregate_to_prior = (log_aggregate - p.log_prob(z)).mean()
+
+    assert found == pytest.approx((to_prior - aggregate_to_prior).item(), rel=1e-12)
 
 
 def test_no_term_exceeds_the_ceiling_in_single_precision_either() -> None:
