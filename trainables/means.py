@@ -8,6 +8,9 @@ from torch import Tensor
 
 FIGURES = {
     "kl_weight": "kl_weight",
+    "train_kl": "kl",
+    "kl_set_point": "kl_set_point",
+    "kl_integral": "kl_integral",
     "critic": "critic",
     "critic_bound": "information_bound",
     "critic_ceiling": "information_ceiling",

@@ -32,6 +32,7 @@ KNOBS: dict[str, Trial] = {
     "kl": {"lambda": 0.5},
     "renyi": {"lambda": 0.5, "alpha": 2.0},
     "power": {"alpha": 2.0},
+    "control_vae": {"kl_target": 0.5, "ki": 0.1},
     "critic_neural": {"hidden_x": 4, "hidden_z": 4, "projection": 3},
 }
 SMALL: dict[str, Trial] = {
@@ -101,6 +102,9 @@ def schedules() -> Iterator[tuple[str, Trial]]:
     for kind in ("linear", "sigmoid", "cyclical"):
         annealing = {"kind": kind, "steps": 4}
         yield f"annealing {kind}", trial({**vae, "annealing": annealing})
+    for weighs in ("same_batch", "next_batch"):
+        ramp = {"start": 0.1, "rise": 0.1, "every": 2}
+        yield f"control {weighs}", trial({"name": "control_vae", "weighs": weighs, "ramp": ramp})
     for name in PROCEDURES:
         training = {**EPOCHS, "procedure": {"name": name}}
         yield f"procedure {name}", trial(vae, "text_lstm", training=training)

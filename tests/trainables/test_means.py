@@ -29,6 +29,9 @@ def test_figures_are_means_over_steps_of_what_the_objective_gives() -> None:
     assert means.figures() == {
         "train_loss": 4.0,
         "kl_weight": None,
+        "train_kl": 7.0,
+        "kl_set_point": None,
+        "kl_integral": None,
         "critic": -0.5,
         "critic_bound": 1.0,
         "critic_ceiling": 1.5,

@@ -59,6 +59,7 @@ def test_metrics_of_the_objective_are_means_since_the_last_evaluation() -> None:
 
     theirs = {
         "kl_weight": "kl_weight",
+        "train_kl": "kl",
         "critic": "critic",
         "critic_bound": "information_bound",
         "critic_ceiling": "information_ceiling",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from trainables.models import Model
+from trainables.objectives.control_vae import ControlVae
 from trainables.objectives.critics import CriticHybrid, CriticNeural, CriticSelf
 from trainables.objectives.micmco import Bound, Kl, Power, Renyi
 from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
@@ -28,6 +29,7 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "renyi": Renyi,
     "power": Power,
     "vae": Vae,
+    "control_vae": ControlVae,
     "critic_self": CriticSelf,
     "critic_neural": CriticNeural,
     "critic_hybrid": CriticHybrid,

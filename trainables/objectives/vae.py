@@ -5,6 +5,7 @@
 Kingma and Welling (2014), https://arxiv.org/abs/1312.6114; beta from Higgins et al. (2017).
 """
 
+from abc import abstractmethod
 from typing import Literal, NamedTuple
 
 from pydantic import NonNegativeFloat
@@ -15,6 +16,17 @@ from trainables.config import Count
 from trainables.models import Model
 from trainables.objectives.annealing import Annealing
 from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
+
+
+def refuse_categorical(objective: str, latents: str) -> str | None:
+    """Say why an objective that differentiates through z cannot train latents, if it cannot."""
+    if latents != "categorical":
+        return None
+    return (
+        f"objective {objective} differentiates through z, which categorical latents do not allow; "
+        "use gaussian ones, or objective bound, kl, renyi or power with estimator reinforce or "
+        "vimco"
+    )
 
 
 class WeightedElboConfig(ObjectiveConfig):
@@ -28,13 +40,7 @@ class WeightedElboConfig(ObjectiveConfig):
 
     def refuses(self, latents: str) -> str | None:
         """Say that categorical latents cannot be trained, and what trains them."""
-        if latents == "categorical":
-            return (
-                f"objective {self.name} differentiates through z, which categorical latents do "
-                "not allow; use gaussian ones, or objective bound, kl, renyi or power with "
-                "estimator reinforce or vimco"
-            )
-        return None
+        return refuse_categorical(self.name, latents)
 
     def kl_weight(self, step: int, steps_per_epoch: int) -> float:
         """Give the weight of the KL at a training step."""
@@ -64,7 +70,30 @@ class WeightedElbo(NamedTuple):
     metrics: dict[str, Tensor]
 
 
-class WeightedElboObjective(Objective):
+class ElboObjective(Objective):
+    """An objective with the bound in it, whose KL has a weight."""
+
+    @abstractmethod
+    def weigh(self, kl: Tensor) -> Tensor:
+        """Give the weight of the KL, a scalar, for a batch with this mean of it, in nats."""
+
+    def weighted_elbo(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> WeightedElbo:
+        """Estimate the bound from samples z, `[K, batch, *latent]`, of q = q(z|x).
+
+        Metrics: `reconstruction`, -E_q ln p(x|z); `kl`; `kl_weight`.
+        """
+        reconstruction = -model.log_likelihood(x, z).mean()
+        kl = kl_divergence(q, model.prior()).mean()
+        weight = self.weigh(kl.detach())
+        metrics = {
+            "reconstruction": reconstruction.detach(),
+            "kl": kl.detach(),
+            "kl_weight": weight,
+        }
+        return WeightedElbo(-reconstruction - weight * kl, metrics)
+
+
+class WeightedElboObjective(ElboObjective):
     """An objective that follows a schedule of the KL's weight."""
 
     def __init__(self, config: WeightedElboConfig) -> None:
@@ -83,19 +112,9 @@ class WeightedElboObjective(Objective):
             return self._schedule.beta
         return self._schedule.kl_weight(self._step, self._steps_per_epoch)
 
-    def weighted_elbo(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> WeightedElbo:
-        """Estimate the bound from samples z, `[K, batch, *latent]`, of q = q(z|x).
-
-        Metrics: `reconstruction`, -E_q ln p(x|z); `kl`; `kl_weight`.
-        """
-        reconstruction = -model.log_likelihood(x, z).mean()
-        kl, weight = kl_divergence(q, model.prior()).mean(), self.kl_weight
-        metrics = {
-            "reconstruction": reconstruction.detach(),
-            "kl": kl.detach(),
-            "kl_weight": kl.new_full((), weight),
-        }
-        return WeightedElbo(-reconstruction - weight * kl, metrics)
+    def weigh(self, kl: Tensor) -> Tensor:
+        """Give the weight of the KL now, whatever that is."""
+        return kl.new_full((), self.kl_weight)
 
 
 class VaeObjective(WeightedElboObjective):
