@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.adversarial import Attack
 from trainables.models import Model
 from trainables.objectives import Objective
 
@@ -16,7 +17,8 @@ class Learner:
     The `inference` parameters are those of q(z|x) and whatever the objective learns, a critic for
     example, which bounds a property of the same samples of q(z|x). All others, those of p(x|z),
     are `generative`. `updates` counts the updates made so far, and `metrics` are the objective's
-    of the batch that was differentiated last.
+    of the batch that was differentiated last. With an `attack` the encoder reads its noise with
+    every batch, in whatever update.
     """
 
     def __init__(
@@ -26,8 +28,10 @@ class Learner:
         new_optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer],
         learning_rate: float,
         clip_norm: float | None,
+        attack: Attack | None = None,
     ) -> None:
         self.model, self.objective, self.clip_norm = model, objective, clip_norm
+        self.attack = attack
         self.parameters = [*model.parameters(), *objective.parameters()]
         self.inference = [*model.inference_parameters(), *objective.parameters()]
         of_inference = {id(parameter) for parameter in self.inference}
@@ -48,7 +52,8 @@ class Learner:
         The gradient's norm is bounded over all of them together, whichever are updated.
         """
         self.optimizer.zero_grad()
-        loss, self.metrics = self.objective(self.model, x)
+        model = self.model if self.attack is None else self.attack.perturb(self.model, x)
+        loss, self.metrics = self.objective(model, x)
         loss.backward()
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError, mo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from torch import nn
 
+from trainables.adversarial import Adversarial
 from trainables.config import Config, Count, Momentum
 from trainables.feeding import Batching
 from trainables.procedures import AnyProcedure, Plain
@@ -29,6 +30,10 @@ class Sgd(Config):
     momentum: Momentum = 0.0
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 Optimizer = Annotated[Adam | Sgd, Field(discriminator="name")]
 
 
@@ -42,7 +47,8 @@ class TrainingConfig(Config):
     `shuffled`, batches of one size from one permutation after another, or `exact_length`, batches
     of sentences that are equally long, in an order of their own every epoch. Where there is a
     `schedule`, training may end early, and what is evaluated in the end, and kept, is the model
-    with the best validation loss. `procedure` says which parameters a step updates.
+    with the best validation loss. `procedure` says which parameters a step updates; `adversarial`
+    adds noise to what the encoder reads in each of its updates.
     """
 
     steps: Count | None = None
@@ -55,6 +61,8 @@ class TrainingConfig(Config):
     batching: Batching = "shuffled"
     schedule: Plateau | None = None
     procedure: AnyProcedure = Plain(name="plain")
+    # Left out of what is stored where they are not set: trials without them stay the same trials.
+    adversarial: Adversarial | None = Field(default=None, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _has_one_length(self) -> "TrainingConfig":

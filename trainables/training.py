@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from trainables import optimisation
+from trainables.adversarial import Attack
 from trainables.data.corpus import PAD, Corpus
 from trainables.evaluation.meters import Table, measure
 from trainables.evaluation.metrics import Metrics, evaluate
@@ -75,6 +76,7 @@ class TrainingRun:
             partial(optimisation.create, training),
             training.learning_rate,
             training.clip_norm,
+            None if training.adversarial is None else Attack(training.adversarial),
         )
         self._schedule = PlateauSchedule(training.schedule) if training.schedule else None
         self._procedure = training.procedure.create(config.data.kind)

@@ -80,6 +80,32 @@ class TrialConfig(Config):
             raise _mismatch("batching", f"{why}; use shuffled")
         return training
 
+    @field_validator("training")
+    @classmethod
+    def _can_be_attacked(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        model, objective = info.data.get("model"), info.data.get("objective")
+        if training.adversarial is None:
+            return training
+        if model is not None and model.latents.kind == "categorical":
+            why = (
+                "finds noise by differentiating the ELBO through z, which categorical latents do "
+                "not allow; remove it, or use gaussian latents"
+            )
+            raise _mismatch("adversarial", why)
+        if model is not None and model.inference is not None:
+            why = (
+                "adds noise to what the encoder reads, but model.inference goes on to refine "
+                "q(z|x) on x without it; remove one of them"
+            )
+            raise _mismatch("adversarial", why)
+        if objective is not None and objective.augments:
+            why = (
+                f"finds noise for the observations of a batch, but objective {objective.name!r} "
+                "trains on views that it draws of them; remove it, or use another objective"
+            )
+            raise _mismatch("adversarial", why)
+        return training
+
     def resolved(self) -> dict[str, Any]:
         """Give the whole configuration with every default filled in, as plain values."""
         return self.model_dump(mode="json", by_alias=True)

@@ -111,6 +111,12 @@ def schedules() -> Iterator[tuple[str, Trial]]:
     for batching in ("shuffled", "exact_length"):
         training = {**EPOCHS, "batching": batching, "schedule": PLATEAU}
         yield f"plateau {batching}", trial(vae, "text_lstm", training=training)
+    noise = {"kind": "pgd", "epsilon": 0.1, "steps": 2}
+    lagging = {"name": "aggressive", "max_inner": 2}
+    training = {**TRAINING, "procedure": lagging, "adversarial": noise}
+    yield "noise, aggressive", trial({"name": "control_vae"}, "text_lstm", training=training)
+    training = {**GENTLE, "adversarial": {"kind": "fgsm", "epsilon": 0.1, "norm": "l2"}}
+    yield "noise on images", trial(vae, "resnet_masked", training=training)
     momentum = {**TRAINING, "optimizer": {"name": "sgd", "momentum": 0.9}, "clip_norm": 1.0}
     yield "momentum", trial(vae, training=momentum)
     refined = trial(vae, "text_lstm")
@@ -193,5 +199,5 @@ def test_everything_that_training_has_is_varied_here() -> None:
     """A new field of a training's configuration may be something that a checkpoint must hold."""
     assert set(TrainingConfig.model_fields) == {
         *("steps", "epochs", "batch_size", "batching", "schedule", "procedure"),
-        *("learning_rate", "l2", "clip_norm", "optimizer"),
+        *("learning_rate", "l2", "clip_norm", "optimizer", "adversarial"),
     }

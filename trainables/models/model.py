@@ -67,7 +67,11 @@ class AmortisedModel(Model):
 
     def encode(self, x: Tensor) -> Encoding:
         """Give the parameters of q(z|x) and the early features that they come from."""
-        early = self.encoder.early(x)
+        return self.encode_inputs(self.encoder.inputs(x), x)
+
+    def encode_inputs(self, inputs: Tensor, x: Tensor) -> Encoding:
+        """Give the same where the encoder is to read `inputs` in the place of x's own."""
+        early = self.encoder.early_of(inputs)
         return Encoding(early, self.to_posterior(self.encoder.late(early, x)))
 
     def new_encoder(self) -> Encoder:

@@ -5,18 +5,18 @@ https://arxiv.org/abs/1802.02550, Algorithm 1.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.config import Config, Count, Momentum
 from trainables.models.encoder import Encoder
 from trainables.models.model import Encoding, Model
+from trainables.models.statistics import statistics_kept
 from trainables.models.vocabulary import second_derivatives
 
 
@@ -98,7 +98,7 @@ class SemiAmortisedModel(Model):
         if not (differentiable and point.requires_grad):
             point = point.detach().requires_grad_()
         derivatives = second_derivatives() if differentiable else nullcontext()
-        with torch.enable_grad(), derivatives, _statistics_kept(self.base):
+        with torch.enable_grad(), derivatives, statistics_kept(self.base):
             q = self.latents.posterior(point)
             (log_p,) = self.base.log_likelihood(x, q.rsample((1,)))
             loss = kl_divergence(q, self.prior()) - log_p
@@ -116,17 +116,3 @@ class SemiAmortisedModel(Model):
         # No division by a norm of zero; and a factor of one leaves every bit as it was.
         factor = limit / norm.clamp(min=limit)
         return (parts * factor).flatten(-2)
-
-
-@contextmanager
-def _statistics_kept(model: nn.Module) -> Iterator[None]:
-    """Normalise batches as usual, but leave the running statistics as they are."""
-    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum

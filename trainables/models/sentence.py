@@ -65,9 +65,15 @@ class SentenceEncoder(Encoder):
         )
         self.output_dropout = Dropout(rates.output)
 
-    def early(self, x: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time embedding"]:
+    def inputs(self, x: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time embedding"]:
+        """Give the embeddings."""
+        return self.embedding(x.clamp(min=0))
+
+    def early_of(
+        self, inputs: Float[Tensor, "batch time embedding"]
+    ) -> Float[Tensor, "batch time embedding"]:
         """Give the embeddings, some dropped."""
-        return self.input_dropout(self.embedding(x.clamp(min=0)), share_first_axis=False)
+        return self.input_dropout(inputs, share_first_axis=False)
 
     def late(self, early: Float[Tensor, "batch time embedding"], x: Tensor) -> Tensor:
         """Give the features."""

@@ -48,7 +48,7 @@ class SymbolEncoder(Encoder):
             nn.Linear(embedding, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()
         )
 
-    def early(self, x: Int[Tensor, " batch"]) -> Float[Tensor, "batch embedding"]:
+    def inputs(self, x: Int[Tensor, " batch"]) -> Float[Tensor, "batch embedding"]:
         """Give the embeddings."""
         return self.embedding(x)
 

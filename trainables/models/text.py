@@ -71,7 +71,7 @@ class TextEncoder(Encoder):
         self.lstm = Lstm(config.embedding, config.hidden)
         _initialise(self, config.init)
 
-    def early(self, x: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time+1 embedding"]:
+    def inputs(self, x: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time+1 embedding"]:
         """Give the embeddings, the start symbol's first."""
         return self.embedding(functional.pad(x.clamp(min=0), (1, 0), value=self.start))
 

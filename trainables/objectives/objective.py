@@ -38,10 +38,12 @@ class Objective(nn.Module, ABC):
 class ObjectiveConfig(Config, ABC):
     """The base of an objective's configuration.
 
-    `least_batch` is the smallest batch that means anything to it.
+    `least_batch` is the smallest batch that means anything to it. One that `augments` gives the
+    encoder other observations than those of the batch.
     """
 
     least_batch: ClassVar[int] = 1
+    augments: ClassVar[bool] = False
     name: str
 
     @abstractmethod

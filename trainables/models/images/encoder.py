@@ -51,6 +51,7 @@ class ResNetEncoder(Encoder):
     """
 
     early_layers: ClassVar[tuple[str, ...]] = ("shared",)
+    input_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
     def __init__(self, config: ResNetConfig, shape: tuple[int, int]) -> None:
         super().__init__()
@@ -70,12 +71,17 @@ class ResNetEncoder(Encoder):
         )
         draw_convolutions(self)
 
-    def early(
+    def inputs(
         self, x: UInt8[Tensor, "batch height width"]
+    ) -> Float[Tensor, "batch 1 height width"]:
+        """Give the pixels."""
+        return x[:, None].to(next(self.parameters()).dtype)
+
+    def early_of(
+        self, inputs: Float[Tensor, "batch 1 height width"]
     ) -> Float[Tensor, "batch channels rows columns"]:
         """Give what the shared blocks make of the images."""
-        pixels = x[:, None].to(next(self.parameters()).dtype)
-        return self.shared(pixels)
+        return self.shared(inputs)
 
     def late(
         self,
