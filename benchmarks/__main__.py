@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-BENCHMARKS = ("step", "critics", "memory", "startup", "store", "sweep", "comparison")
+BENCHMARKS = ("step", "critics", "cr_vae", "memory", "startup", "store", "sweep", "comparison")
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or BENCHMARKS

@@ -57,21 +57,24 @@ def sentences(options: argparse.Namespace) -> Corpus:
     return Corpus(dict.fromkeys(("train", "validation", "test"), x), vocabulary, "random")
 
 
-def images(options: argparse.Namespace) -> Corpus:
-    """Draw random binary images."""
+def images(options: argparse.Namespace, least: int = 0) -> Corpus:
+    """Draw random binary images, as many as `least` or more."""
     generator = torch.Generator().manual_seed(0)
     shape = (options.side, options.side)
-    grey = torch.randint(256, (32 * options.batch, *shape), generator=generator)
+    n = max(32 * options.batch, least)
+    grey = torch.randint(256, (n, *shape), generator=generator)
     x = (grey > 127).to(torch.uint8)
     splits = dict.fromkeys(("train", "validation", "test"), x)
     return Corpus(splits, 2, "random", shape=shape)
 
 
-def training_run(model: ModelConfig, objective: str, batch: int, device: str) -> TrainingRun:
+def training_run(
+    model: ModelConfig, objective: dict[str, Any], batch: int, device: str
+) -> TrainingRun:
     training = {"steps": 10_000, "batch_size": batch, "learning_rate": 1e-3}
     config = TrialConfig.model_construct(
         model=model,
-        objective=TypeAdapter(OBJECTIVES[objective]).validate_python({"name": objective}),
+        objective=TypeAdapter(OBJECTIVES[objective["name"]]).validate_python(objective),
         data=InMemory(name=model.reads),
         training=TrainingConfig.model_validate(training),
     )
@@ -86,11 +89,21 @@ def step_seconds(run: TrainingRun) -> float:
     return clock() - start
 
 
-def compare(model: ModelConfig, options: argparse.Namespace) -> None:
-    """Print each critic's median ratio to the plain VAE; steps take turns, on the same batches."""
-    names = (PLAIN, *CRITICS)
-    runs = {name: training_run(model, name, options.batch, options.device) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
+def compare(
+    model: ModelConfig,
+    objectives: dict[str, tuple[dict[str, Any], str]],
+    options: argparse.Namespace,
+) -> None:
+    """Print each objective's median ratio to the plain VAE; steps take turns, on the same batches.
+
+    Objectives are by name, with what their ratio should be.
+    """
+    configs = {PLAIN: {"name": PLAIN}} | {name: config for name, (config, _) in objectives.items()}
+    runs = {
+        name: training_run(model, config, options.batch, options.device)
+        for name, config in configs.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in runs}
 
     for run in runs.values():
         step_seconds(run)
@@ -98,7 +111,7 @@ def compare(model: ModelConfig, options: argparse.Namespace) -> None:
         for name, run in runs.items():
             times[name].append(step_seconds(run))
     size = sum(parameter.numel() for parameter in runs[PLAIN].model.parameters())
-    for name, target in CRITICS.items():
+    for name, (_, target) in objectives.items():
         ratios = [t / p for t, p in zip(times[name], times[PLAIN], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
         line(
@@ -139,7 +152,8 @@ def main() -> None:
     ):
         if model is not None:
             CORPORA[model.reads] = draw(options)
-            compare(model, options)
+            critics = {name: ({"name": name}, target) for name, target in CRITICS.items()}
+            compare(model, critics, options)
 
 
 if __name__ == "__main__":

@@ -88,10 +88,19 @@ COLUMNS = (
     Column("train_kl", _FLOAT, "mean KL(q(z|x) || p(z)) of training batches since then, nats"),
     Column("kl_set_point", _FLOAT, "mean set point of a controller of the KL since then, nats"),
     Column("kl_integral", _FLOAT, "mean part of that controller's integral in the weight"),
-    Column("critic", _FLOAT, "mean contrast c of the critic on training batches since then, nats"),
-    Column("critic_bound", _FLOAT, "mean c + ln B, a lower bound of I_q on those batches"),
-    Column("critic_ceiling", _FLOAT, "highest possible critic_bound, mean ln of batch sizes"),
-    Column("critic_temperature", _FLOAT, "mean temperature of the critic since then"),
+    Column("critic", _FLOAT, "mean contrast c on training batches since then, nats"),
+    Column(
+        "critic_bound",
+        _FLOAT,
+        "mean c + critic_ceiling, a lower bound on those batches: of I_q with a critic, of the "
+        "information between two views, which is not I_q, with cr_vae",
+    ),
+    Column(
+        "critic_ceiling",
+        _FLOAT,
+        "highest possible critic_bound, mean ln of batch sizes, or of a queue's length + 1",
+    ),
+    Column("critic_temperature", _FLOAT, "mean temperature of the contrast since then"),
     Column("train_seconds", _FLOAT, "seconds of training so far"),
     Column("eval_seconds", _FLOAT, "seconds of evaluation so far"),
     Column("steps_per_second", _FLOAT, "training steps per second"),

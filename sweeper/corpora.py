@@ -94,14 +94,18 @@ def _fetch(name: str, files: Sequence[RemoteFile], *, force: bool) -> None:
 def data_checksums(experiment: Experiment) -> dict[str, str]:
     """Load every arm's data once; give their checksums by arm.
 
-    Raises `SweeperError` where data is missing or wrong.
+    Raises `SweeperError` where data is missing or wrong, or too little for an arm's objective.
     """
     checksums = {}
     for arm, trial in experiment.example_trials().items():
         try:
-            checksums[arm] = trial.data.load(data_root()).sha256
+            corpus = trial.data.load(data_root())
         except DataError as error:
             raise SweeperError(str(error)) from None
+        n_observations = len(corpus.splits["train"])
+        if why := trial.objective.refuses_batches(trial.training.batch_size, n_observations):
+            raise SweeperError(f"arm {arm}: objective {trial.objective.name!r}: {why}")
+        checksums[arm] = corpus.sha256
     return checksums
 
 

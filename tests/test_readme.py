@@ -131,6 +131,15 @@ def test_the_resources_are_some() -> None:
     assert str(resources) == "2 CPU, 0.25 GPU, 4 GiB memory, 1 fast_disk"
 
 
+def test_the_contrast_of_views_is_one() -> None:
+    [text] = [text for text in YAML if text.startswith("objective:")]
+    objective = OBJECTIVES["cr_vae"].model_validate(yaml.safe_load(text)["objective"])
+
+    defaults = OBJECTIVES["cr_vae"].model_validate({"name": "cr_vae"})
+    differing = {"negatives": {"kind": "queue", "length": 4096}}
+    assert objective.model_dump() == {**defaults.model_dump(), **differing}
+
+
 def test_the_cluster_file_is_one(tmp_path: Path) -> None:
     [text] = [text for text in YAML if text.startswith("partition: ")]
     path = tmp_path / "cluster.yml"

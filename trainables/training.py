@@ -62,6 +62,9 @@ class TrainingRun:
         training = config.training
         shared = (self.corpus, training.batching, training.batch_size)
         self._data = TrainingData(*shared, seed, self.device)
+        n_observations = len(self._data.corpus.splits["train"])
+        if why := config.objective.refuses_batches(training.batch_size, n_observations):
+            raise ValueError(f"objective {config.objective.name!r}: {why}")
         apart = (seed + _VALIDATIONS_APART) % 2**63
         self._validation = Validation(*shared, apart, self.device)
         with torch.random.fork_rng():

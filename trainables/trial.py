@@ -40,7 +40,7 @@ class TrialConfig(Config):
     @classmethod
     def _trains_the_latents(cls, objective: ObjectiveConfig, info: Any) -> ObjectiveConfig:
         model = info.data.get("model")
-        if model is not None and (why := objective.refuses(model.latents.kind)):
+        if model is not None and (why := objective.refuses_model(model)):
             field = "estimator" if "estimator" in type(objective).model_fields else "name"
             raise _mismatch(field, why)
         return objective
@@ -69,6 +69,19 @@ class TrialConfig(Config):
                     f"got {training.batch_size}"
                 )
                 raise _mismatch("batch_size", why)
+        return training
+
+    @field_validator("training")
+    @classmethod
+    def _has_batches_that_suit_the_objective(
+        cls, training: TrainingConfig, info: Any
+    ) -> TrainingConfig:
+        objective = info.data.get("objective")
+        n_observations = getattr(info.data.get("data"), "train_limit", None)
+        if objective is not None and (
+            why := objective.refuses_batches(training.batch_size, n_observations)
+        ):
+            raise _mismatch("batch_size", f"objective {objective.name!r}: {why}")
         return training
 
     @field_validator("training")

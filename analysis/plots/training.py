@@ -16,6 +16,7 @@ from analysis.plots.style import GREY, looks
 from analysis.plots.view import astray, limit
 
 NOTES = ["a line per trial, bold where it ends on the frontier, with a marker at its end"]
+BOUND = "dashed: the bound that a contrast gives on training batches, dotted: its ceiling"
 
 
 def plot_training(
@@ -66,13 +67,52 @@ def plot_training(
     return axes
 
 
+def has_bound(curves: pd.DataFrame, unit: Unit = "observation") -> bool:
+    """Tell whether any evaluation has the bound of a contrast, which is per observation."""
+    known = "critic_bound" in curves and bool(curves["critic_bound"].notna().any())
+    return known and unit == "observation"
+
+
+def plot_bound(curves: pd.DataFrame, axes: Axes) -> Axes:
+    """Draw the contrast's bound of information beside the MI of `plot_training`, nats.
+
+    With inference critics it bounds I_q from below; with CR-VAE the information between two
+    views, which is another. Each has a ceiling that it cannot exceed. The view holds both bounds
+    and MI.
+    """
+    look = looks(curves["label"])
+    key = [column for column in ("run", "trial_id") if column in curves]
+    given = curves.dropna(subset=["critic_bound"])
+    for _, trial in given.groupby(key, sort=False):
+        bold = bool(trial["on_frontier"].iloc[-1])
+        axes.plot(
+            trial["step"],
+            trial["critic_bound"],
+            color=look[str(trial["label"].iloc[0])][0],
+            linestyle="dashed",
+            alpha=1.0 if bold else 0.35,
+            linewidth=1.0 if bold else 0.6,
+        )
+    for ceiling in sorted(given["critic_ceiling"].dropna().unique()):
+        axes.axhline(ceiling, color=GREY, linestyle="dotted", linewidth=0.8, zorder=1)
+    values = pd.concat([curves["mi_value"], given["critic_bound"]])
+    limit(axes.set_ylim, values.min(), values.max())
+    return axes
+
+
 def training_figure(curves: pd.DataFrame, frontier: Frontier) -> Figure:
-    """Draw NLL above MI along training, with the experiment's name and the provenance."""
+    """Draw NLL above MI along training, with the experiment's name and the provenance.
+
+    Beside MI is the bound that a contrast gives, where the objective has one.
+    """
     figure = Figure(figsize=(7.0, 6.0), layout="constrained")
-    frame(figure, curves, provenance(frontier, NOTES))
+    bound = has_bound(curves, frontier.unit)
+    frame(figure, curves, provenance(frontier, [*NOTES, *[BOUND] * bound]))
     upper, lower = figure.subplots(2, 1, sharex=True)
     plot_training(curves, upper, "nll", frontier.unit)
     plot_training(curves, lower, "mi", frontier.unit)
+    if bound:
+        plot_bound(curves, lower)
     upper.set_xlabel("")
     add_legend(upper, looks(curves["label"]), above=1.5 if upper.texts else 0.2)
     return figure

@@ -8,11 +8,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
 from sweeper import corpora
 from sweeper.errors import SweeperError
+from sweeper.experiment import load
 from trainables.data import DATA
-from trainables.data.corpus import RemoteFile
+from trainables.data.corpus import Corpus, RemoteFile
+from trainables.data.mnist import Mnist
 from trainables.data.ptb import PennTreebank
 from trainables.data.symbols import Symbols
 from trainables.data.yelp import Yelp
@@ -236,3 +239,32 @@ def test_without_names_all_data_sets_are_meant() -> None:
     assert list(corpora.known(None)) == list(corpora.known([])) == list(DATA)
     assert corpora.known(["ptb"]) == {"ptb": PennTreebank.files}
     assert DATA["symbols"] is Symbols
+
+
+WITH_A_QUEUE = """
+name: x
+trial:
+  data: {name: mnist}
+  model: {name: resnet_masked, latents: {kind: gaussian}}
+  objective: {name: cr_vae, negatives: {kind: queue, length: 96}}
+  training: {steps: 10, batch_size: 32, learning_rate: 0.001}
+search: {space: {}, trials: 1}
+"""
+
+
+@pytest.mark.parametrize("n", [95, 96])
+def test_data_that_is_too_little_for_an_objective_is_found_before_anything_starts(
+    n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.zeros(n, 28, 28, dtype=torch.uint8)
+    corpus = Corpus({"train": x, "validation": x, "test": x}, 2, "sum", shape=(28, 28))
+    monkeypatch.setattr(Mnist, "load", lambda self, root: corpus)
+    path = tmp_path / "x.yaml"
+    path.write_text(WITH_A_QUEUE, encoding="utf-8")
+    experiment = load(path)
+
+    if n == 96:
+        assert corpora.data_checksums(experiment) == {"x": "sum"}
+        return
+    with pytest.raises(SweeperError, match=r"^arm x: objective 'cr_vae': a queue of 96 keys .*95"):
+        corpora.data_checksums(experiment)

@@ -94,6 +94,10 @@ def models() -> Iterator[tuple[str, Trial]]:
         yield f"model {name}", trial(objective, name, training=GENTLE)
     critic = {"name": "critic_hybrid"}
     yield "critic on images", trial(critic, "resnet_masked", training=GENTLE)
+    queue = {"kind": "queue", "length": 8}  # half of it is written anew at each step
+    for key, negatives in (("ema", queue), ("shared", queue), ("frozen", {"kind": "batch"})):
+        contrast = {"name": "cr_vae", "key": {"kind": key}, "negatives": negatives}
+        yield f"cr_vae {key}", trial(contrast, "resnet_masked", training=GENTLE)
 
 
 def schedules() -> Iterator[tuple[str, Trial]]:

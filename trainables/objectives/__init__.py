@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from trainables.models import Model
 from trainables.objectives.control_vae import ControlVae
+from trainables.objectives.cr_vae import CrVae
 from trainables.objectives.critics import CriticHybrid, CriticNeural, CriticSelf
 from trainables.objectives.micmco import Bound, Kl, Power, Renyi
 from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
@@ -33,6 +34,7 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "critic_self": CriticSelf,
     "critic_neural": CriticNeural,
     "critic_hybrid": CriticHybrid,
+    "cr_vae": CrVae,
 }
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from trainables.config import Config
-from trainables.models import Model
+from trainables.models import Model, ModelConfig
 
 
 class ObjectiveOutput(NamedTuple):
@@ -49,6 +49,17 @@ class ObjectiveConfig(Config, ABC):
     @abstractmethod
     def refuses(self, latents: str) -> str | None:
         """Say why this objective cannot train latents of a kind, if so, and what can."""
+
+    def refuses_model(self, model: ModelConfig) -> str | None:
+        """Say why this objective cannot train such a model, if so, and what to do."""
+        return self.refuses(model.latents.kind)
+
+    def refuses_batches(self, batch_size: int, n_observations: int | None) -> str | None:  # noqa: ARG002
+        """Say why batches of this size are of no use to it, if so, and what to do.
+
+        `n_observations` is the size of the training set, none where that is not known yet.
+        """
+        return None
 
     @abstractmethod
     def create(self, model: Model | None = None) -> Objective:

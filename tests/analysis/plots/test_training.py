@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.frontier import Frontier, frontier_points
-from analysis.plots.training import plot_training, save_training, training_figure
+from analysis.plots.training import plot_bound, plot_training, save_training, training_figure
 from analysis.training import training_curves
 
 PAIRS = [(6.0, 0.5), (5.5, 1.0), (7.0, 0.1), (6.5, 0.2)]
@@ -85,3 +85,46 @@ def test_evaluations_without_a_value_are_left_out(rows) -> None:
     stored = rows([(6.0, 0.5), (math.nan, np.nan)], step=[50, 100], status="diverged")
     curves = training_curves(stored, frontier_points(stored))
     assert curves["step"].tolist() == [50]
+
+
+@pytest.fixture
+def bounded(rows) -> tuple[pd.DataFrame, Frontier]:
+    """The same with a contrast's bound, but for one evaluation, and a second ceiling."""
+    stored = rows(
+        PAIRS,
+        trial_id=["t0", "t0", "t1", "t1"],
+        step=[50, 100, 50, 100],
+        final=[False, True] * 2,
+        status=["running", "done"] * 2,
+        critic_bound=[0.2, 0.4, None, 3.0],
+        critic_ceiling=[3.5, 3.5, None, 8.0],
+    )
+    frontier = frontier_points(stored)
+    return training_curves(stored, frontier), frontier
+
+
+def test_the_bound_of_a_contrast_is_dashed_and_its_ceilings_dotted(bounded) -> None:
+    axes = plot_bound(bounded[0], Figure().add_subplot())
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata().tolist() for line in dashed] == [[0.2, 0.4], [3.0]]
+    assert [line.get_xdata().tolist() for line in dashed] == [[50, 100], [100]]
+    assert dashed[0].get_alpha() > dashed[1].get_alpha()
+    dotted = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+    assert dotted == [3.5, 8.0]
+    low, high = axes.get_ylim()  # MI from 0.1, the bound to 3
+    assert -0.2 < low < 0.1 < 3 < high < 3.3
+
+
+def test_the_figure_has_the_bound_where_there_is_one(trained, bounded) -> None:
+    for (curves, frontier), has_it in ((trained, False), (bounded, True)):
+        figure = training_figure(curves, frontier)
+        upper, lower = figure.axes
+        assert all(line.get_linestyle() == "-" for line in upper.lines)
+        assert any(line.get_linestyle() == "--" for line in lower.lines) == has_it
+        assert ("dashed: the bound" in figure.get_supxlabel()) == has_it
+
+
+def test_a_bound_per_observation_is_not_drawn_per_token(bounded) -> None:
+    curves, frontier = bounded
+    figure = training_figure(curves, frontier._replace(unit="token"))
+    assert all(line.get_linestyle() == "-" for line in figure.axes[1].lines)

@@ -1,6 +1,7 @@
 """The residual encoder of He et al., in blocks of which a critic can share the first."""
 
 import math
+from itertools import chain
 from typing import Annotated, Any, ClassVar
 
 from jaxtyping import Float, UInt8
@@ -75,7 +76,8 @@ class ResNetEncoder(Encoder):
         self, x: UInt8[Tensor, "batch height width"]
     ) -> Float[Tensor, "batch 1 height width"]:
         """Give the pixels."""
-        return x[:, None].to(next(self.parameters()).dtype)
+        weights = chain(self.parameters(), self.buffers())  # a copy may have buffers alone
+        return x[:, None].to(next(weights).dtype)
 
     def early_of(
         self, inputs: Float[Tensor, "batch 1 height width"]
