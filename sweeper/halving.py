@@ -75,7 +75,8 @@ def rungs(scheduler: ParetoHalving, n_steps: int) -> list[int]:
 
 def obstacle(scheduler: ParetoHalving, trial: TrialConfig) -> str | None:
     """Say why a trial is never evaluated on the first rung, if it is not."""
-    every, steps = trial.evaluation.every, trial.training.steps
+    every, steps = trial.evaluation.every, trial.training.total_steps
+    beforehand = trial.training.pretraining
     if every is None:
         return f"needs evaluations on its rungs; set trial.evaluation.every, to {scheduler.first}"
     if scheduler.first % every:
@@ -83,6 +84,14 @@ def obstacle(scheduler: ParetoHalving, trial: TrialConfig) -> str | None:
             f"the first rung, step {scheduler.first}, is not evaluated; make it a multiple of "
             f"evaluation.every, which is {every}"
         )
+    if beforehand is not None:
+        if beforehand.steps is None:
+            return "a rung is a step, so pre-training has to last so many; set its steps"
+        if scheduler.first <= beforehand.steps:
+            return (
+                f"the first rung, step {scheduler.first}, is within the {beforehand.steps} steps "
+                "of pre-training, which are not evaluated; choose a later one"
+            )
     if steps is not None and scheduler.first >= steps:
         return (
             f"the first rung, step {scheduler.first}, is not before the end of a trial of {steps} "

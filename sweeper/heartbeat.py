@@ -162,7 +162,7 @@ class Heartbeat:
                 arm=trial.task.arm,
                 seed=trial.task.seed,
                 step=trial.step,
-                n_steps=trial.n_steps or trial.task.config.training.steps,
+                n_steps=trial.n_steps or trial.task.config.training.total_steps,
                 loss=trial.loss,
                 since=now - timedelta(seconds=begun - trial.since),
             )

@@ -49,7 +49,7 @@ def _scheduler(experiment: Experiment) -> list[str]:
     scheduler = experiment.search.scheduler
     if scheduler is None:
         return []
-    lengths = {trial.training.steps for trial in experiment.example_trials().values()}
+    lengths = {trial.training.total_steps for trial in experiment.example_trials().values()}
     places = []
     for n_steps in sorted(lengths, key=lambda steps: steps or 0):
         steps = [scheduler.first] if n_steps is None else rungs(scheduler, n_steps)

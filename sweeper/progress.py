@@ -180,7 +180,7 @@ class LiveProgress(Progress):
         table = Table("arm", "step", "loss", "knobs", box=None, pad_edge=False)
         for trial in list(self.running.values()):
             # A worker alone knows how many steps epochs have.
-            n_steps = trial.n_steps or trial.task.config.training.steps or "?"
+            n_steps = trial.n_steps or trial.task.config.training.total_steps or "?"
             table.add_row(
                 Text(trial.task.arm),
                 f"{trial.step}/{n_steps}",

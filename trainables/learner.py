@@ -36,7 +36,7 @@ class Learner:
         self.inference = [*model.inference_parameters(), *objective.parameters()]
         of_inference = {id(parameter) for parameter in self.inference}
         self.generative = [p for p in self.parameters if id(p) not in of_inference]
-        self._new_optimizer = new_optimizer
+        self.new_optimizer = new_optimizer
         self.optimizer = new_optimizer(self.parameters, learning_rate)
         self.updates = 0
         self.metrics: Mapping[str, Tensor] = {}
@@ -68,7 +68,7 @@ class Learner:
 
     def begin_again(self, learning_rate: float) -> None:
         """Go on with an optimiser that remembers nothing."""
-        self.optimizer = self._new_optimizer(self.parameters, learning_rate)
+        self.optimizer = self.new_optimizer(self.parameters, learning_rate)
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """Copy the state of the model and the objective."""

@@ -11,6 +11,7 @@ from torch import nn
 from trainables.adversarial import Adversarial
 from trainables.config import Config, Count, Momentum
 from trainables.feeding import Batching
+from trainables.pretraining import Pretraining
 from trainables.procedures import AnyProcedure, Plain
 from trainables.schedules import Plateau
 
@@ -48,7 +49,8 @@ class TrainingConfig(Config):
     of sentences that are equally long, in an order of their own every epoch. Where there is a
     `schedule`, training may end early, and what is evaluated in the end, and kept, is the model
     with the best validation loss. `procedure` says which parameters a step updates; `adversarial`
-    adds noise to what the encoder reads in each of its updates.
+    adds noise to what the encoder reads in each of its updates. `pretraining` takes steps before
+    all these.
     """
 
     steps: Count | None = None
@@ -63,6 +65,13 @@ class TrainingConfig(Config):
     procedure: AnyProcedure = Plain(name="plain")
     # Left out of what is stored where they are not set: trials without them stay the same trials.
     adversarial: Adversarial | None = Field(default=None, exclude_if=_is_none)
+    pretraining: Pretraining | None = Field(default=None, exclude_if=_is_none)
+
+    @property
+    def total_steps(self) -> int | None:
+        """How many steps there are with those of pre-training; none where that takes the data."""
+        before = 0 if self.pretraining is None else self.pretraining.steps
+        return None if self.steps is None or before is None else before + self.steps
 
     @model_validator(mode="after")
     def _has_one_length(self) -> "TrainingConfig":

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 import resource
 import sys
 import time
@@ -23,6 +22,8 @@ from trainables.evaluation.metrics import Metrics, evaluate
 from trainables.feeding import Measure, TrainingData, Validation, elbo_loss
 from trainables.learner import Learner
 from trainables.means import TrainingMeans
+from trainables.pretraining import Pretrainer, reserve
+from trainables.randomness import make_reproducible, random_state
 from trainables.schedules import PlateauSchedule
 from trainables.trial import TrialConfig
 
@@ -51,7 +52,7 @@ class TrainingRun:
         self, config: TrialConfig, seed: int, *, data_root: Path, device: str = "cpu"
     ) -> None:
         self.config, self.seed, self.device = config, seed, torch.device(device)
-        _make_reproducible(self.device)
+        make_reproducible(self.device)
         self.corpus: Corpus = config.data.load(data_root)
         self.step = 0
         self._adopted = False
@@ -60,19 +61,22 @@ class TrainingRun:
         self.evaluations: list[dict[str, Any]] = []
         self._means = TrainingMeans(self.device)
         training = config.training
-        shared = (self.corpus, training.batching, training.batch_size)
-        self._data = TrainingData(*shared, seed, self.device)
-        n_observations = len(self._data.corpus.splits["train"])
+        batched = (training.batching, training.batch_size)
+        beforehand = training.pretraining
+        shares = None if beforehand is None else reserve(self.corpus, beforehand.share)
+        trained = self.corpus if shares is None else shares.training
+        self._data = TrainingData(trained, *batched, seed, self.device)
+        n_observations = len(trained.splits["train"])
         if why := config.objective.refuses_batches(training.batch_size, n_observations):
             raise ValueError(f"objective {config.objective.name!r}: {why}")
         apart = (seed + _VALIDATIONS_APART) % 2**63
-        self._validation = Validation(*shared, apart, self.device)
+        self._validation = Validation(self.corpus, *batched, apart, self.device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model = config.model.create(self.corpus.vocabulary, self.corpus.shape)
             self.objective = config.objective.create(self.model).to(self.device)
             self.model.to(self.device)
-            self._random = _random_state(self.device)
+            self._random = random_state(self.device)
         self._learner = Learner(
             self.model,
             self.objective,
@@ -83,6 +87,13 @@ class TrainingRun:
         )
         self._schedule = PlateauSchedule(training.schedule) if training.schedule else None
         self._procedure = training.procedure.create(config.data.kind)
+        self._pretrainer: Pretrainer | None = None  # nor when it is done
+        self._n_before = 0  # steps of pre-training
+        if beforehand is not None and shares is not None:
+            reserved = TrainingData(shares.reserved, *batched, seed, self.device)
+            with self._own_randomness():
+                self._pretrainer = Pretrainer(beforehand, self._learner, reserved)
+            self._reserved, self._n_before = reserved, self._pretrainer.n_steps
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,12 +102,15 @@ class TrainingRun:
 
     @property
     def n_steps(self) -> int:
-        """How many steps the run has, unless its schedule ends it before."""
+        """How many steps the run has, unless its schedule ends it before.
+
+        Those of pre-training, which come first, are among them.
+        """
         training = self.config.training
         if training.steps is not None:
-            return training.steps
+            return self._n_before + training.steps
         assert training.epochs is not None  # as the configuration makes sure
-        return self._data.order.steps(training.epochs)
+        return self._n_before + self._data.order.steps(training.epochs)
 
     @property
     def finished(self) -> bool:
@@ -111,7 +125,13 @@ class TrainingRun:
         every = self.config.evaluation.every
         last = self.evaluations[-1]["step"] if self.evaluations else 0
         wanted = self._trained or (every is not None and self.step % every == 0)
-        return wanted and self.step > last
+        # While the encoder is trained beforehand, nothing has come of the decoder yet.
+        return wanted and self.step > max(last, self._n_before)
+
+    @property
+    def _steps_proper(self) -> int:
+        """How many steps there have been without those of pre-training."""
+        return max(0, self.step - self._n_before)
 
     @property
     def _trained(self) -> bool:
@@ -125,16 +145,17 @@ class TrainingRun:
 
     @property
     def _schedule_due(self) -> bool:
-        if self._schedule is None:
+        step = self._steps_proper
+        if self._schedule is None or step == 0:
             return False
         if self.step == self.n_steps:
             return True
         every = self._schedule.config.every
-        return self._data.order.ends_epoch(self.step) if every is None else self.step % every == 0
+        return self._data.order.ends_epoch(step) if every is None else step % every == 0
 
     @property
     def _epoch_watched(self) -> bool:
-        return self._procedure.watches_epochs and self._data.order.ends_epoch(self.step)
+        return self._procedure.watches_epochs and self._data.order.ends_epoch(self._steps_proper)
 
     def train(self, seconds: float = float("inf"), steps: int | None = None) -> None:
         """Take steps until an evaluation is due, `steps` are taken or `seconds` have about passed.
@@ -228,8 +249,8 @@ class TrainingRun:
     def cost(self) -> dict[str, float | int]:
         """Give seconds spent so far, and the largest memory this process has ever held.
 
-        `updates` counts updates of parameters, those of inner loops too, and `epochs` the passes
-        over the training data, to which inner loops add nothing.
+        `updates` counts updates of parameters, those of inner loops and of pre-training too, and
+        `epochs` the passes over the training data, to which inner loops add nothing.
         """
         if self.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(self.device)
@@ -242,8 +263,17 @@ class TrainingRun:
             "steps_per_second": self.step / self.train_seconds if self.train_seconds else 0.0,
             "peak_memory_bytes": memory,
             "updates": self._learner.updates,
-            "epochs": self._data.order.passes(self.step),
+            "epochs": self._passes(),
         }
+
+    def _passes(self) -> float:
+        """Give how often all training observations have been seen, those reserved too."""
+        passes = self._data.order.passes(self._steps_proper)
+        if self._n_before == 0:
+            return passes
+        n, n_reserved = (len(d.corpus.splits["train"]) for d in (self._data, self._reserved))
+        beforehand = self._reserved.order.passes(min(self.step, self._n_before))
+        return (passes * n + beforehand * n_reserved) / (n + n_reserved)
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything the rest of the run depends on, as tensors and plain values.
@@ -256,6 +286,7 @@ class TrainingRun:
             **self._learner.state_dict(),
             "procedure": self._procedure.state_dict(),
             "schedule": self._schedule.state_dict() if self._schedule else None,
+            "pretraining": self._pretrainer.state_dict() if self._pretrainer else None,
             "random": self._random,
             "means": self._means.state_dict(),
             "train_seconds": self.train_seconds,
@@ -271,14 +302,26 @@ class TrainingRun:
         self._procedure.load_state_dict(state["procedure"])
         if self._schedule is not None:
             self._schedule.load_state_dict(state["schedule"])
+        if state["pretraining"] is None:
+            self._pretrainer = None
+        elif self._pretrainer is not None:
+            self._pretrainer.load_state_dict(state["pretraining"])
         self._random = {name: value.cpu() for name, value in state["random"].items()}
         self._means.load_state_dict(state["means"])
         self.train_seconds, self.eval_seconds = state["train_seconds"], state["eval_seconds"]
         self.evaluations = list(state["evaluations"])
 
     def _take_step(self) -> None:
-        self.objective.begin_step(self.step, self.steps_per_epoch)
-        loss = self._procedure.take_step(self._learner, self._data, self.step)
+        if self._pretrainer is not None:
+            self._means.add(self._pretrainer.take_step(self.step), {})
+            self.step += 1
+            if self.step == self._n_before:
+                self._refuse_divergence()
+                self._means.clear()  # losses of another kind
+                self._pretrainer = None
+            return
+        self.objective.begin_step(self._steps_proper, self.steps_per_epoch)
+        loss = self._procedure.take_step(self._learner, self._data, self._steps_proper)
         # A procedure ends with the step's own batch, so these are no inner update's.
         self._means.add(loss, self._learner.metrics)
         self.step += 1
@@ -291,7 +334,7 @@ class TrainingRun:
             if self._schedule_due:
                 loss = self._validate(elbo_loss, self._schedule.config.limit)
                 # The epoch that the step before began in: over now, or still under way.
-                epoch = self._data.order.epochs_over(self.step - 1)
+                epoch = self._data.order.epochs_over(self._steps_proper - 1)
                 self._schedule.check(self._learner, loss, epoch)
             if self._trained:
                 self._schedule.finish(self._learner)
@@ -338,23 +381,7 @@ class TrainingRun:
             try:
                 yield
             finally:
-                self._random = _random_state(self.device)
-
-
-def _make_reproducible(device: torch.device) -> None:
-    """Have a GPU add up in the same order each time; some of its fastest kernels do not."""
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product
-        torch.use_deterministic_algorithms(True)
-        # Nothing reads memory that it has not written; filling it costs up to a quarter of speed.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["device"] = torch.cuda.get_rng_state(device)
-    return state
+                self._random = random_state(self.device)
 
 
 def _elements(x: Tensor) -> float:

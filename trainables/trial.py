@@ -119,6 +119,16 @@ class TrialConfig(Config):
             raise _mismatch("adversarial", why)
         return training
 
+    @field_validator("training")
+    @classmethod
+    def _can_be_trained_beforehand(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        model, data = info.data.get("model"), info.data.get("data")
+        if training.pretraining is not None and model is not None and data is not None:
+            why = training.pretraining.refuses(model.latents, labelled=data.labelled)
+            if why:
+                raise _mismatch("pretraining", why)
+        return training
+
     def resolved(self) -> dict[str, Any]:
         """Give the whole configuration with every default filled in, as plain values."""
         return self.model_dump(mode="json", by_alias=True)

@@ -212,3 +212,26 @@ def test_a_rung_needs_evaluations_before_the_end(
     why = obstacle(ParetoHalving(first=first), TrialConfig.model_validate(document))
 
     assert (why is None) if message is None else message in str(why)
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        ({"epochs": 1}, "set its steps"),
+        ({"steps": 10}, "is within the 10 steps of pre-training, which are not evaluated"),
+        ({"steps": 2}, "not before the end of a trial of 10 steps"),
+        ({"steps": 9}, None),
+    ],
+)
+def test_a_rung_comes_after_pre_training(length: dict[str, int], message: str | None) -> None:
+    training = {"batch_size": 4, "learning_rate": 0.1, "steps": 8}
+    document = {
+        **TRIAL,
+        "model": {"name": "symbol_mlp", "latents": {"kind": "gaussian"}},
+        "objective": {"name": "vae"},
+        "training": {**training, "pretraining": {"share": 0.5, **length}},
+        "evaluation": {"every": 5},
+    }
+    why = obstacle(ParetoHalving(first=10), TrialConfig.model_validate(document))
+
+    assert (why is None) if message is None else message in str(why)

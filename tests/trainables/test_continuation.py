@@ -35,7 +35,10 @@ KNOBS: dict[str, Trial] = {
     "control_vae": {"kl_target": 0.5, "ki": 0.1},
     "critic_neural": {"hidden_x": 4, "hidden_z": 4, "projection": 3},
 }
+IMAGES = {"encoder": {"channels": 4, "hidden": 6, "blocks": 2}, "channels": 4, "latent_maps": 1}
 SMALL: dict[str, Trial] = {
+    "resnet_masked": {**IMAGES, "kernels": [5, 3, 3, 3]},
+    "resnet_gated": {**IMAGES, "kernels": [5, 3, 3, 3]},
     "symbol_mlp": {"embedding": 3, "hidden": 4},
     "sentence_lstm": {"embedding": 3, "encoder_hidden": 4, "decoder_hidden": 4},
     "text_lstm": {"embedding": 3, "hidden": 4},
@@ -121,6 +124,11 @@ def schedules() -> Iterator[tuple[str, Trial]]:
     yield "noise, aggressive", trial({"name": "control_vae"}, "text_lstm", training=training)
     training = {**GENTLE, "adversarial": {"kind": "fgsm", "epsilon": 0.1, "norm": "l2"}}
     yield "noise on images", trial(vae, "resnet_masked", training=training)
+    beforehand = {"share": 0.4, "steps": 3}
+    training = {**TRAINING, "optimizer": {"name": "sgd", "momentum": 0.9}}
+    yield "reconstruction first", trial(vae, training={**training, "pretraining": beforehand})
+    training = {**GENTLE, "pretraining": {"share": 0.5, "epochs": 2}, "schedule": PLATEAU}
+    yield "classification first", trial(vae, "resnet_masked", training=training)
     momentum = {**TRAINING, "optimizer": {"name": "sgd", "momentum": 0.9}, "clip_norm": 1.0}
     yield "momentum", trial(vae, training=momentum)
     refined = trial(vae, "text_lstm")
@@ -148,6 +156,7 @@ def stand_ins(ten_sentences: None, monkeypatch: pytest.MonkeyPatch) -> None:
         "-",
         shape=(8, 8),
         grey=grey,
+        labels={"train": torch.arange(10) % 3},
     )
     monkeypatch.setattr(Omniglot28, "load", lambda self, root: corpus)
 
@@ -203,5 +212,5 @@ def test_everything_that_training_has_is_varied_here() -> None:
     """A new field of a training's configuration may be something that a checkpoint must hold."""
     assert set(TrainingConfig.model_fields) == {
         *("steps", "epochs", "batch_size", "batching", "schedule", "procedure"),
-        *("learning_rate", "l2", "clip_norm", "optimizer", "adversarial"),
+        *("learning_rate", "l2", "clip_norm", "optimizer", "adversarial", "pretraining"),
     }

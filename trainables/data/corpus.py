@@ -58,14 +58,16 @@ class DataConfig(Config, ABC):
 
     `name` is the data set's key in the registry. `kind` says what an observation is; a model
     accepts one kind. `files` are what can be read below the data directory, and `licence` is
-    what a person should know before using them. `source` tells where a person finds the files
-    of a data set that has no public home to fetch them from.
+    what a person should know before using them. It is `labelled` where its training observations
+    have labels. `source` tells where a person finds the files of a data set that has no public
+    home to fetch them from.
     """
 
     kind: ClassVar[str]  # "symbols", "sentences" or "images"
     files: ClassVar[tuple[RemoteFile, ...]] = ()
     licence: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    labelled: ClassVar[bool] = False
 
     name: str
 

@@ -69,6 +69,7 @@ class ImageData(DataConfig):
     kind: ClassVar[str] = "images"
     own_side: ClassVar[int] = SIDE
     largest_side: ClassVar[int] = SIDE
+    labelled: ClassVar[bool] = True
 
     train_limit: Count | None = None
     # Left out where it is not set: trials that were stored before there was a choice stay equal.

@@ -25,6 +25,7 @@ class Yelp(ThreeFiles):
     Licence: Yelp's terms limit it to academic, non-commercial use.
     """
 
+    labelled: ClassVar[bool] = True
     licence: ClassVar[str] = _TERMS
     source: ClassVar[str] = (
         "github.com/fangleai/Implicit-LVM (lang_model_yelp/data) or the data that "
