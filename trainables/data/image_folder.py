@@ -86,6 +86,11 @@ class ImageFolder(PictureData):
             found = {split: _classes(_split_directory(top, split)) for split in _SPLITS}
         else:
             found = {"all": _classes(top)}
+            if found["all"].keys() <= set().union(*_SPLITS.values()):
+                raise DataError(
+                    f"{top} has a directory for each split, not for each class: leave data.shares "
+                    "out."
+                )
         numbers = {name: n for n, name in enumerate(sorted(set().union(*found.values())))}
         listed = {split: _listed(classes, numbers, top) for split, classes in found.items()}
         return listed if self.shares is None else _drawn(listed["all"], self.shares)

@@ -78,12 +78,13 @@ class PictureData(ImageData):
     ) -> tuple[Mapping[str, Images], str]:
         side, _ = self.shape
         content_sum, images = hashlib.sha256(), {}
+        above = self.needed[0].directory
         with self.opened(root) as read:
             for split, listed in splits.items():
                 grey = np.empty((len(listed.names), side, side), np.uint8)
                 for i, (name, label) in enumerate(zip(listed.names, listed.labels, strict=True)):
                     content = read(name)
-                    grey[i] = read_picture(content, name, side, self.crop)
+                    grey[i] = read_picture(content, f"{above}/{name}", side, self.crop)
                     own = hashlib.sha256(content).hexdigest()
                     content_sum.update(f"{split}\t{name}\t{label}\t{own}\n".encode())
                 images[split] = Images(grey, listed.labels)

@@ -128,7 +128,9 @@ def test_a_picture_that_is_not_there_or_broken_is_told(tmp_path: Path) -> None:
     data = put(tmp_path, packed=False)
     broken = tmp_path / "celeba/img_align_celeba/000002.jpg"
     broken.write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"^000002\.jpg: cannot be read as a picture"):
+    with pytest.raises(
+        DataError, match=r"^celeba/img_align_celeba/000002\.jpg: cannot be read as a picture"
+    ):
         data.load(tmp_path)
     broken.unlink()
     with pytest.raises(DataError, match=r"img_align_celeba lacks 000002\.jpg"):
