@@ -38,12 +38,12 @@ def read_picture(
         raise DataError(f"{name}: {len(content)} bytes are too many for a picture: remove it.")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of sizes that it would refuse if they were twice as large.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Pillow warns of some sizes, and refuses twice as large ones; here both are refused.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return _decode(content, name, side, crop)
     except DataError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except Exception as error:  # decoders of broken bytes raise whatever they stumble over
         unknown = isinstance(error, UnidentifiedImageError)
