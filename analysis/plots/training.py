@@ -16,7 +16,10 @@ from analysis.plots.style import GREY, looks
 from analysis.plots.view import astray, limit
 
 NOTES = ["a line per trial, bold where it ends on the frontier, with a marker at its end"]
-BOUND = "dashed: the bound that a contrast gives on training batches, dotted: its ceiling"
+BOUND = (
+    "dashed: the bound that a contrast gives on training batches, with cr_vae one of the "
+    "information between two views, dotted: its ceiling"
+)
 
 
 def plot_training(
@@ -77,8 +80,8 @@ def plot_bound(curves: pd.DataFrame, axes: Axes) -> Axes:
     """Draw the contrast's bound of information beside the MI of `plot_training`, nats.
 
     With inference critics it bounds I_q from below; with CR-VAE the information between two
-    views, which is another. Each has a ceiling that it cannot exceed. The view holds both bounds
-    and MI.
+    views, which is another. Each has a ceiling that it cannot exceed. The view holds MI and all
+    bounds above zero, below which they say nothing.
     """
     look = looks(curves["label"])
     key = [column for column in ("run", "trial_id") if column in curves]
@@ -95,7 +98,7 @@ def plot_bound(curves: pd.DataFrame, axes: Axes) -> Axes:
         )
     for ceiling in sorted(given["critic_ceiling"].dropna().unique()):
         axes.axhline(ceiling, color=GREY, linestyle="dotted", linewidth=0.8, zorder=1)
-    values = pd.concat([curves["mi_value"], given["critic_bound"]])
+    values = pd.concat([curves["mi_value"], given["critic_bound"].clip(lower=0)])
     limit(axes.set_ylim, values.min(), values.max())
     return axes
 

@@ -96,7 +96,7 @@ def bounded(rows) -> tuple[pd.DataFrame, Frontier]:
         step=[50, 100, 50, 100],
         final=[False, True] * 2,
         status=["running", "done"] * 2,
-        critic_bound=[0.2, 0.4, None, 3.0],
+        critic_bound=[-5.0, 0.4, None, 3.0],
         critic_ceiling=[3.5, 3.5, None, 8.0],
     )
     frontier = frontier_points(stored)
@@ -106,13 +106,13 @@ def bounded(rows) -> tuple[pd.DataFrame, Frontier]:
 def test_the_bound_of_a_contrast_is_dashed_and_its_ceilings_dotted(bounded) -> None:
     axes = plot_bound(bounded[0], Figure().add_subplot())
     dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-    assert [line.get_ydata().tolist() for line in dashed] == [[0.2, 0.4], [3.0]]
+    assert [line.get_ydata().tolist() for line in dashed] == [[-5.0, 0.4], [3.0]]
     assert [line.get_xdata().tolist() for line in dashed] == [[50, 100], [100]]
     assert dashed[0].get_alpha() > dashed[1].get_alpha()
     dotted = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
     assert dotted == [3.5, 8.0]
-    low, high = axes.get_ylim()  # MI from 0.1, the bound to 3
-    assert -0.2 < low < 0.1 < 3 < high < 3.3
+    low, high = axes.get_ylim()  # from 0, whatever the bound begins at, to 3
+    assert -0.3 < low < 0 < 3 < high < 3.3
 
 
 def test_the_figure_has_the_bound_where_there_is_one(trained, bounded) -> None:
