@@ -98,9 +98,13 @@ def models() -> Iterator[tuple[str, Trial]]:
     critic = {"name": "critic_hybrid"}
     yield "critic on images", trial(critic, "resnet_masked", training=GENTLE)
     queue = {"kind": "queue", "length": 8}  # half of it is written anew at each step
-    for key, negatives in (("ema", queue), ("shared", queue), ("frozen", {"kind": "batch"})):
+    for key, negatives in (("shared", queue), ("frozen", {"kind": "batch"})):
         contrast = {"name": "cr_vae", "key": {"kind": key}, "negatives": negatives}
         yield f"cr_vae {key}", trial(contrast, "resnet_masked", training=GENTLE)
+    # Three steps of the encoder alone, and a moving average that starts after them.
+    beforehand = {**GENTLE, "steps": 2, "pretraining": {"share": 0.2, "steps": 3}}
+    contrast = {"name": "cr_vae", "negatives": queue}
+    yield "cr_vae later", trial(contrast, "resnet_masked", training=beforehand)
 
 
 def schedules() -> Iterator[tuple[str, Trial]]:
