@@ -240,6 +240,7 @@ def test_every_model_can_be_attacked_and_is_left_as_it_was(name: str) -> None:
         "symbol_mlp": {"embedding": 3, "hidden": 4},
         "sentence_lstm": {"embedding": 3, "encoder_hidden": 4, "decoder_hidden": 4},
         "text_lstm": {"embedding": 3, "hidden": 4, "init": 0.5},
+        "image_mlp": {"encoder": {"hidden": [4, 3]}},
     }
     images = {"encoder": {"channels": 2, "hidden": 3, "blocks": 2}, "channels": 2}
     torch.manual_seed(0)

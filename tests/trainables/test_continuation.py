@@ -42,6 +42,7 @@ SMALL: dict[str, Trial] = {
     "symbol_mlp": {"embedding": 3, "hidden": 4},
     "sentence_lstm": {"embedding": 3, "encoder_hidden": 4, "decoder_hidden": 4},
     "text_lstm": {"embedding": 3, "hidden": 4},
+    "image_mlp": {"hidden": [4, 3], "encoder": {"hidden": [4, 3]}},
 }
 DATA = {"symbols": {"name": "symbols", "vocabulary": 10}}
 STAND_INS = {"sentences": {"name": "ptb"}, "images": {"name": "omniglot28"}}

@@ -9,6 +9,7 @@ from pydantic import Field
 from trainables.models.config import ModelConfig
 from trainables.models.images.gated import ResNetGatedConfig
 from trainables.models.images.masked import ResNetMaskedConfig
+from trainables.models.images.mlp import ImageMlpConfig
 from trainables.models.model import Model
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
@@ -22,6 +23,7 @@ MODELS: dict[str, type[ModelConfig]] = {
     "text_lstm": TextLstmConfig,
     "resnet_masked": ResNetMaskedConfig,
     "resnet_gated": ResNetGatedConfig,
+    "image_mlp": ImageMlpConfig,
 }
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from trainables import objectives
 from trainables.models import Model
 from trainables.models.images.masked import ResNetMaskedConfig
+from trainables.models.images.mlp import ImageMlpConfig
 from trainables.models.latents import GaussianLatents
 from trainables.models.sentence import SentenceLstmConfig
 from trainables.models.symbol import SymbolMlpConfig
@@ -32,6 +33,7 @@ EARLY = {
     "sentence_lstm": "encoder.embedding.",
     "text_lstm": "encoder.embedding.",
     "resnet_masked": "encoder.shared.",
+    "image_mlp": "encoder.shared.",
 }
 
 
@@ -51,6 +53,11 @@ def model_and_batch(name: str) -> tuple[Model, Tensor]:
             }
         )
         return config.create(2, (6, 6)).double(), torch.randint(2, (B, 6, 6)).to(torch.uint8)
+    if name == "image_mlp":
+        perceptrons = ImageMlpConfig.model_validate(
+            {"name": "image_mlp", "latents": LATENTS, "encoder": {"hidden": [3, 4]}}
+        )
+        return perceptrons.create(2, (6, 6)).double(), torch.randint(2, (B, 6, 6)).to(torch.uint8)
     if name == "text_lstm":
         text = TextLstmConfig(name="text_lstm", latents=LATENTS, embedding=3, hidden=4, dropout=0)
         return text.create(9).double(), torch.randint(9, (B, 5))

@@ -1,1 +1,1 @@
-"""Models of binary images: a residual encoder and decoders that go pixel by pixel."""
+"""Models of binary images: decoders that go pixel by pixel, and one of independent pixels."""

@@ -99,11 +99,7 @@ class ImageModelConfig(ModelConfig):
         Raises ValueError for pixels of more than two values, another number of axes and images
         that are too small for the encoder.
         """
-        if vocabulary != 2:
-            raise ValueError(f"pixels are zero or one, so vocabulary is 2; got {vocabulary=}")
-        if len(shape) != 2:
-            raise ValueError(f"an image has a height and a width; got {shape=}")
-        height, width = shape
+        height, width = height_and_width(vocabulary, shape)
         return ImageModel(self, (height, width), self.new_decoder((height, width)))
 
     @abstractmethod
@@ -149,6 +145,19 @@ class ImageModel(AmortisedModel):
             for part in torch.split(z, K_at_once)
         ]
         return torch.cat(rows)
+
+
+def height_and_width(vocabulary: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Give the two of binary images.
+
+    Raises ValueError for pixels of more than two values and another number of axes.
+    """
+    if vocabulary != 2:
+        raise ValueError(f"pixels are zero or one, so vocabulary is 2; got {vocabulary=}")
+    if len(shape) != 2:
+        raise ValueError(f"an image has a height and a width; got {shape=}")
+    height, width = shape
+    return height, width
 
 
 def join(x: Tensor, *maps: Tensor) -> Tensor:
