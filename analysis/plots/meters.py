@@ -1,22 +1,31 @@
 """Pictures of collapse by dimension, of active units, and of what latents tell of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.axes import short_name
 from analysis.frontier import Unit
 from analysis.meters import LOWEST_EPSILON
-from analysis.plots.names import add_legend
 from analysis.plots.provenance import frame
-from analysis.plots.style import GREY, looks
+from analysis.plots.style import COLOURS, GREY, looks
 
 ACTIVE = 0.01  # the usual threshold of active units, Burda et al. (2016)
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))  # one for as many labels as there are colours
 ACCURACIES = {"probe_accuracy": "linear probe", "knn_accuracy": "k nearest neighbours"}
+
+
+def line_looks(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Give each label its line: the colour of all pictures and, where colours repeat, dashes."""
+    return {
+        label: {"color": look.colour, "linestyle": DASHES[n // len(COLOURS) % len(DASHES)]}
+        for n, (label, look) in enumerate(looks(labels).items())
+    }
 
 
 def plot_collapse(curves: pd.DataFrame, axes: Axes) -> Axes:
@@ -28,6 +37,7 @@ def plot_collapse(curves: pd.DataFrame, axes: Axes) -> Axes:
     axes.set_xlabel("ε (nats)")
     axes.set_ylabel("share of collapsed dimensions")
     top = max(1.0, 2.0 * curves["epsilon"].max())
+    lines = line_looks(curves["label"])
     left = LOWEST_EPSILON
     for label, some in curves.groupby("label", sort=True):
         below = some[some["epsilon"] < left].tail(1)
@@ -37,7 +47,7 @@ def plot_collapse(curves: pd.DataFrame, axes: Axes) -> Axes:
             [start.assign(epsilon=left), inside, some.tail(1).assign(epsilon=top)],
             ignore_index=True,
         )
-        _draw(drawn, "epsilon", axes, looks(curves["label"])[str(label)].colour, "post")
+        _draw(drawn, "epsilon", axes, lines[str(label)], "post")
     axes.set_xlim(left, top)
     axes.set_ylim(-0.03, 1.03)
     return axes
@@ -51,12 +61,13 @@ def plot_activity(curves: pd.DataFrame, axes: Axes) -> Axes:
     positive = curves.loc[curves["mean_variance"] > 0, "mean_variance"]
     left = min(ACTIVE / 100, max(LOWEST_EPSILON, 0.5 * positive.min() if len(positive) else 1.0))
     right = max(1.0, 2.0 * curves["mean_variance"].max())
+    lines = line_looks(curves["label"])
     for label, some in curves.groupby("label", sort=True):
         inside = some[some["mean_variance"] >= left]
         first = (inside if len(inside) else some.tail(1).assign(low=0.0, median=0.0, high=0.0))[:1]
         end = first.assign(mean_variance=right, low=0.0, median=0.0, high=0.0)
         drawn = pd.concat([first.assign(mean_variance=left), inside, end], ignore_index=True)
-        _draw(drawn, "mean_variance", axes, looks(curves["label"])[str(label)].colour, "pre")
+        _draw(drawn, "mean_variance", axes, lines[str(label)], "pre")
     axes.axvline(ACTIVE, color=GREY, linewidth=0.8, dashes=(5, 3), zorder=1)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom=0.0)
@@ -100,26 +111,28 @@ def collapse_figure(
     `title` are rows that have an `experiment`.
     """
     n = 1 if activity.empty else 2
-    found = looks(collapse["label"])
-    figure = Figure(figsize=(4.6 * n + 0.6, 4.6), layout="constrained")
+    figure = Figure(figsize=(4.6 * n + 1.8, 4.6), layout="constrained")
     frame(figure, title, lines)
     axes = figure.subplots(1, n, squeeze=False)[0]
     plot_collapse(collapse, axes[0])
     if n > 1:
         plot_activity(activity, axes[1])
-    lines_only = {label: look._replace(marker="") for label, look in found.items()}
-    add_legend(axes[0], lines_only)
+    _legend(figure, line_looks(collapse["label"]))
     return figure
 
 
 def accuracy_figure(points: pd.DataFrame, unit: Unit, lines: Sequence[str]) -> Figure:
     """Draw both accuracies beside each other, with `lines` below."""
-    figure = Figure(figsize=(9.8, 4.6), layout="constrained")
+    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     frame(figure, points, lines)
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, column in zip((left, right), ACCURACIES, strict=True):
         plot_accuracy(points, axes, column, unit)
-    add_legend(left, looks(points["label"]))
+    marks = {
+        label: {"color": look.colour, "marker": look.marker, "linestyle": ""}
+        for label, look in looks(points["label"]).items()
+    }
+    _legend(figure, marks)
     return figure
 
 
@@ -128,9 +141,23 @@ def _frame_curves(axes: Axes) -> None:
     axes.set_xscale("log")
 
 
-def _draw(curve: pd.DataFrame, x: str, axes: Axes, colour: str, step: Any) -> None:
+def _draw(curve: pd.DataFrame, x: str, axes: Axes, line: dict[str, Any], step: Any) -> None:
     at, low, high = (curve[name].to_numpy(np.float64) for name in (x, "low", "high"))
-    axes.fill_between(at, low, high, step=step, color=colour, alpha=0.18, linewidth=0.0, zorder=2)
-    axes.plot(
-        at, curve["median"], drawstyle=f"steps-{step}", color=colour, linewidth=1.3, zorder=3
+    band = {"color": line["color"], "alpha": 0.18, "linewidth": 0.0, "zorder": 2}
+    axes.fill_between(at, low, high, step=step, **band)
+    axes.plot(at, curve["median"], drawstyle=f"steps-{step}", linewidth=1.3, zorder=3, **line)
+
+
+def _legend(figure: Figure, looks: dict[str, dict[str, Any]]) -> None:
+    """Put a legend beside all axes, a line for each label."""
+    shown = [label if len(label) <= 40 else f"{label[:19]}…{label[-20:]}" for label in looks]
+    legend = figure.legend(
+        [Line2D([], [], markeredgewidth=0.0, **look) for look in looks.values()],
+        shown,
+        loc="outside right center",
+        frameon=False,
+        fontsize="small",
     )
+    for text, label in zip(legend.get_texts(), shown, strict=True):
+        text.set_parse_math(False)  # a dollar in a name is a dollar
+        text.set_text(label)
