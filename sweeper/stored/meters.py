@@ -170,7 +170,8 @@ def _maps(
     lines = [
         *_facts(found, sizes),
         f"t-SNE of posterior means, perplexity {_listed(sorted(drawn['perplexity'].unique()))} · "
-        "neighbours mean much, distances and sizes of groups little",
+        "neighbours mean much, distances and sizes of groups little, and a map has no scale: what "
+        "is left of collapsed latents fills it as well",
         f"trials {', '.join(map(str, titles))}",
     ]
     figure = embeddings_figure(drawn.assign(name=drawn["trial_id"].map(titles)), trials, lines)

@@ -1,6 +1,7 @@
 """A map of latents in the plane: t-SNE, van der Maaten and Hinton (2008).
 
-It shows which observations are neighbours. Distances between groups, and their sizes, mean little.
+It shows which observations are neighbours. Distances between groups, and their sizes, mean little,
+and a map has no scale: the means of collapsed latents, which barely move, fill it as well.
 """
 
 import torch
