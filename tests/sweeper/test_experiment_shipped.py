@@ -25,6 +25,11 @@ PTB = ["ptb_dreg_kl", "ptb_dreg_renyi", "ptb_vimco_kl", "ptb_vimco_renyi"]
 MENON_TABLES = ["menon/table1_yahoo", "menon/table1_yelp", "menon/table2_omniglot"]
 MENON_FRONTIERS = ["menon/frontier_omniglot", "menon/frontier_yahoo"]
 MENON = [*MENON_TABLES, *MENON_FRONTIERS, "menon/fig3", "menon/table3_cost"]
+CR_VAE = [
+    *("cr_vae/mnist", "cr_vae/fashion_mnist", "cr_vae/omniglot"),
+    *("cr_vae/key_encoder", "cr_vae/batch", "cr_vae/bound"),
+]
+CONTROL_VAE = ["control_vae/set_point", "control_vae/remedies", "control_vae/ptb"]
 CRITICS = ["critic-self", "critic-hybrid", "critic-neural"]
 
 
@@ -41,7 +46,8 @@ def trials(experiment: Experiment) -> dict[str, dict[str, Any]]:
 
 
 def test_the_experiments_of_the_papers_and_a_quickstart_are_shipped() -> None:
-    assert sorted(shipped()) == sorted([*SYNTHETIC, *PTB, *MENON, "quickstart"])
+    known = [*SYNTHETIC, *PTB, *MENON, *CR_VAE, *CONTROL_VAE, "quickstart"]
+    assert sorted(shipped()) == sorted(known)
 
 
 @pytest.mark.parametrize(("name", "scale"), scales())
