@@ -101,14 +101,16 @@ def test_conditional_integration_leaves_the_lower_end_at_once_too() -> None:
     assert up_weight == pytest.approx(0.1 / (1 + 1 / math.e) + 0.01 - low, abs=1e-16)
 
 
-def test_an_integral_outside_the_range_comes_back_but_goes_no_further() -> None:
-    """P falls from kp to 0 as the error turns, and may leave I beyond what fills the range."""
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_integral_outside_the_range_comes_back_but_goes_no_further(sign: int) -> None:
+    """P falls from kp to 0 as the error turns, and may leave I beyond what the range holds."""
     controller = PiController(config(kp=0.0, ki=0.5))
-    controller.integral.fill_(3.0)
+    middle = 0.5
+    controller.integral.fill_(middle + sign * 3.0)
 
-    for kl, integral in ((4.0, 3.0), (1.0, 2.5), (4.0, 2.5), (0.0, 1.5), (0.0, 0.5)):
-        controller.advance(torch.tensor(kl), 2.0)
-        assert controller.integral.item() == integral
+    for error, beyond in ((-2.0, 3.0), (1.0, 2.5), (-2.0, 2.5), (2.0, 1.5), (2.0, 0.5)):
+        controller.advance(torch.tensor(2.0 - sign * error), 2.0)
+        assert controller.integral.item() == middle + sign * beyond
 
 
 def test_freezing_as_published_can_lock_the_weight_and_conditional_integration_does_not() -> None:
