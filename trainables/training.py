@@ -74,6 +74,7 @@ class TrainingRun:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model = config.model.create(self.corpus.vocabulary, self.corpus.shape)
+            self.model.start_from(trained)
             self.objective = config.objective.create(self.model).to(self.device)
             self.model.to(self.device)
             self._random = random_state(self.device)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 
 from trainables.config import Config
@@ -33,6 +34,14 @@ class Corpus(NamedTuple):
     shape: tuple[int, ...] = ()
     grey: Tensor | None = None
     labels: Mapping[str, Tensor] | None = None
+
+    def mean_image(self) -> Tensor:
+        """Give each pixel's probability of a one among the training images, float64 `[H, W]`."""
+        images, largest = self.splits["train"], 1
+        if self.grey is not None:
+            images, largest = self.grey, 255
+        ones = torch.stack([part.sum(dim=0) for part in torch.split(images, 1024)]).sum(dim=0)
+        return ones.double() / (largest * len(images))
 
 
 class RemoteFile(NamedTuple):

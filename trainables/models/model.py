@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from trainables.data.corpus import Corpus
 from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
 
@@ -44,6 +45,9 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """Go through the parameters of q(z|x); all others are those of p(x|z)."""
+
+    def start_from(self, corpus: Corpus) -> None:
+        """Let parameters start at what the training data say; those of most models do not."""
 
     def posterior(self, x: Tensor) -> Distribution:
         """Give q(z|x): batch shape `[batch]`, event shape that of z."""

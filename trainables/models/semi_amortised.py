@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
 from trainables.config import Config, Count, Momentum
+from trainables.data.corpus import Corpus
 from trainables.models.encoder import Encoder
 from trainables.models.model import Encoding, Model
 from trainables.models.statistics import statistics_kept
@@ -84,6 +85,10 @@ class SemiAmortisedModel(Model):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Give ln p(x|z), the base's."""
         return self.base.log_likelihood(x, z)
+
+    def start_from(self, corpus: Corpus) -> None:
+        """Let the base's parameters start at what the training data say."""
+        self.base.start_from(corpus)
 
     def new_encoder(self) -> Encoder:
         """Build another encoder of the base's kind, with parameters of its own."""

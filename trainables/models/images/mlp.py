@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.config import Config, Count
+from trainables.data.corpus import Corpus
 from trainables.models.config import ModelConfig
 from trainables.models.encoder import Encoder
 from trainables.models.images.model import height_and_width
 from trainables.models.model import AmortisedModel, flat
+
+NEVER = 1e-3  # the least probability of a one that the output's bias starts at
 
 Widths = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=30)]
 
@@ -40,6 +43,9 @@ class ImageMlpConfig(ModelConfig):
 
     Theirs have Gaussian latents of 50 dimensions; a categorical z is read as its one-hot vectors
     end to end. With `skip` z joins the input of every further layer and of the output (Skip-VAE).
+
+    `output_bias` is what the output's bias starts at: the log-odds of the training images' mean,
+    as in those experiments, or zero.
     """
 
     reads: ClassVar[str] = "images"
@@ -48,6 +54,7 @@ class ImageMlpConfig(ModelConfig):
     hidden: Widths = (200, 200)
     encoder: MlpEncoderConfig = MlpEncoderConfig()
     skip: bool = False
+    output_bias: Literal["mean_image", "zero"] = "mean_image"
 
     def build(self, vocabulary: int, shape: tuple[int, ...]) -> "ImageMlp":
         """Build the model for binary images of `shape`, height and width.
@@ -124,15 +131,25 @@ class ImageMlp(AmortisedModel):
     """q(z|x) and p(x|z) by a multi-layer perceptron each; p(x|z) a Bernoulli for each pixel.
 
     As the VAE of Kingma and Welling (2014), https://arxiv.org/abs/1312.6114, Appendix C, with the
-    sizes of Tucker et al. (2019), https://arxiv.org/abs/1810.04152. These centre the encoder's
-    input and start the output's bias at the log-odds of the mean image; here a model is built
-    before it sees any data, so that both are left to the layers' biases to learn.
+    sizes of Tucker et al. (2019), https://arxiv.org/abs/1810.04152. They also centre the encoder's
+    input, which is left here for the first layer's bias to learn.
     """
 
     def __init__(self, config: ImageMlpConfig, pixels: int) -> None:
         super().__init__(config.latents, partial(MlpEncoder, config.encoder, pixels))
         _draw(self.to_posterior)
         self.decoder = MlpDecoder(config, pixels)
+        self.output_bias = config.output_bias
+
+    def start_from(self, corpus: Corpus) -> None:
+        """Start the output's bias at the log-odds of the mean image, or leave it at zero.
+
+        Pixels that are never or always one count as `NEVER` and 1 - `NEVER`.
+        """
+        if self.output_bias == "mean_image":
+            one = corpus.mean_image().flatten().clamp(NEVER, 1 - NEVER)
+            with torch.no_grad():
+                self.decoder.last.bias.copy_(one.logit())
 
     def log_likelihood(
         self, x: UInt8[Tensor, "batch height width"], z: Float[Tensor, "K rows *latent"]

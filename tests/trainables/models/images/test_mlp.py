@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from trainables.adversarial import Attack, Fgsm, NoisyModel
+from trainables.data.corpus import Corpus
+from trainables.data.mnist import Mnist
 from trainables.models.images.mlp import ImageMlp, ImageMlpConfig, MlpEncoder, MlpEncoderConfig
 from trainables.models.semi_amortised import SemiAmortisedModel
 from trainables.objectives.key_encoders import KeyEncoder
+from trainables.training import TrainingRun
+from trainables.trial import TrialConfig
 
 GAUSSIAN = {"kind": "gaussian", "dimensions": 2}
 CATEGORICAL = {"kind": "categorical", "variables": 2, "categories": 3}
@@ -235,6 +240,45 @@ def test_its_posteriors_can_be_refined() -> None:
     assert without <= {"base.decoder.last.bias"}
 
 
+# What training starts from ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inference", [None, {"steps": 1}])
+def test_without_weights_the_start_is_the_mean_image(inference: dict[str, Any] | None) -> None:
+    """Grey values are what is drawn from; pixels that never change have a little left to them."""
+    grey = torch.tensor([[[0, 255, 51]], [[0, 255, 153]]], dtype=torch.uint8)
+    splits = {"train": torch.ones_like(grey)}
+    corpus = Corpus(splits, 2, "-", shape=(1, 3), grey=grey)
+    zero, mean = (
+        configure(**TINY, output_bias=bias, inference=inference).create(2, (1, 3))
+        for bias in ("zero", "mean_image")
+    )
+    for model in (zero, mean):
+        model.start_from(corpus)
+
+    assert not any(p.any() for n, p in zero.named_parameters() if n.endswith("bias"))
+    (bias,) = [p for n, p in mean.named_parameters() if n.endswith("decoder.last.bias")]
+    torch.testing.assert_close(bias.sigmoid(), torch.tensor([0.001, 0.999, 0.4]))
+
+
+def test_a_run_starts_from_its_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = images(1500, 2, 3)
+    corpus = Corpus(dict.fromkeys(("train", "validation"), train), 2, "-", shape=(2, 3))
+    monkeypatch.setattr(Mnist, "load", lambda self, root: corpus)
+    trial = {
+        "data": {"name": "mnist"},
+        "model": {"name": "image_mlp", "latents": GAUSSIAN, **TINY},
+        "objective": {"name": "vae"},
+        "training": {"steps": 1, "batch_size": 1, "learning_rate": 0.1},
+    }
+
+    run = TrainingRun(TrialConfig.model_validate(trial), 0, data_root=Path("/nonexistent"))
+
+    expected = train.double().mean(dim=0).flatten()
+    bias = run.model.get_parameter("decoder.last.bias")
+    torch.testing.assert_close(bias.sigmoid().double(), expected, rtol=1e-6, atol=0)
+
+
 # Sizes ----------------------------------------------------------------------------------------
 
 
@@ -305,6 +349,7 @@ def test_a_corpus_that_does_not_fit_is_refused(
         ({"hidden": [200, 0]}, ("hidden", 1), "greater than 0"),
         ({"hidden": 200}, ("hidden",), "valid tuple"),
         ({"skip": "yes"}, ("skip",), "valid boolean"),
+        ({"output_bias": "mean"}, ("output_bias",), "'mean_image' or 'zero'"),
         (
             {"encoder": {"hidden": [9], "shared_layers": 2}},
             ("encoder", "shared_layers"),
