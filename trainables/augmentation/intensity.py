@@ -40,11 +40,17 @@ class Blur(Augmentation):
 
 
 def _convolve(images: Images, weights: Float[Tensor, "N taps"], axis: int) -> Images:
-    """Convolve each image with its own symmetric kernel along its rows, -1, or columns, -2."""
-    taps = weights.shape[1]
+    """Convolve each image with its own symmetric kernel along its rows, -1, or columns, -2.
+
+    The shifted images are added up one by one, which copies none of them.
+    """
+    side, taps = images.shape[axis], weights.shape[1]
     rim = (taps // 2,) * 2
     padded = functional.pad(images, (*rim, 0, 0) if axis == -1 else (0, 0, *rim), mode="replicate")
-    return torch.einsum("nchwt,nt->nchw", padded.unfold(axis, taps, 1), weights)
+    total = torch.zeros_like(images)
+    for shift, weight in enumerate(weights[:, :, None, None, None].unbind(dim=1)):
+        total.addcmul_(padded.narrow(axis, shift, side), weight)
+    return total
 
 
 class Jitter(Augmentation):

@@ -221,10 +221,11 @@ class CrVaeObjective(WeightedElboObjective):
 
     def _contrast(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, int]:
         """Give c = -InfoNCE, and among how many keys the right one was to be found, K + 1."""
+        queries = queries / self.config.temperature
         if self.queue is None:
-            return contrast(queries @ keys.T / self.config.temperature), len(keys)
+            return contrast(queries @ keys.T), len(keys)
         # A copy, for the queue moves on before the gradient is taken.
         negatives = queries @ self.queue.keys.clone().T
         positive = (queries * keys).sum(dim=-1, keepdim=True)
-        scores = torch.cat([positive, negatives], dim=1) / self.config.temperature
+        scores = torch.cat([positive, negatives], dim=1)
         return scores.log_softmax(dim=1)[:, 0].mean(), scores.shape[1]

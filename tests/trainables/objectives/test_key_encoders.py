@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from tests.trainables.objectives.images import image_model, images
+from tests.trainables.objectives.images import SIDE, image_model, images
+from trainables.models import MODELS, AnyModel
 from trainables.models.images.model import ImageModel
 from trainables.objectives.key_encoders import KeyEncoder, KeyQueue
 
@@ -112,6 +114,20 @@ def test_the_model_stays_as_it_was_built() -> None:
     norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
     assert norms
     assert all(norm.track_running_stats and norm.running_mean is not None for norm in norms)
+
+
+@pytest.mark.parametrize("name", [n for n, model in MODELS.items() if model.reads == "images"])
+def test_the_encoder_of_every_image_model_can_be_copied(name: str) -> None:
+    """It may not look for its parameters, of which a copy has none."""
+    latents = {"kind": "gaussian", "dimensions": 3}
+    config = TypeAdapter(AnyModel).validate_python({"name": name, "latents": latents})
+    torch.manual_seed(0)
+    model = config.create(2, (SIDE, SIDE)).double()
+    key = KeyEncoder(model)
+    change(model, 0.1)
+    key.follow(model, 0.9)
+
+    torch.testing.assert_close(key(images(6)), model.encode(images(6)).parameters)
 
 
 # The queue ------------------------------------------------------------------------------------
