@@ -40,7 +40,7 @@ COMMANDS = dict(commands(ROOT))
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {
         *("run", "resume", "validate", "show", "list", "status", "data"),
-        *("frontier", "compare", "confirm", "knobs", "paper", "report"),
+        *("frontier", "compare", "confirm", "knobs", "paper", "report", "meters"),
         *("rerun", "extend", "merge", "export", "submit", "job"),
     }
 
