@@ -1,6 +1,7 @@
 """Pictures of maps of latents, one for each arm."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from analysis.plots.provenance import frame
 from analysis.plots.style import COLOURS, GREY
 
 _PER_ROW = 4
+_PER_INCH = 20  # characters of small print
 _NAMED = 20  # labels up to which each has a name in a legend
 
 
@@ -62,7 +64,8 @@ def embeddings_figure(
     n_rows = math.ceil(len(names) / n_columns)
     size = (max(4.6, 3.0 * n_columns), 3.2 * n_rows + 1.0)
     figure = Figure(figsize=size, layout="constrained")
-    frame(figure, title, lines)
+    fitting = int(_PER_INCH * size[0])  # a figure of one map is narrow
+    frame(figure, title, [part for line in lines for part in textwrap.wrap(line, fitting)])
     colours = label_colours([int(label) for label in embeddings["class"].dropna()])
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes, name in zip(grid.flat, names, strict=False):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis.plots.embeddings import embeddings_figure, label_colours, plot_embedding
 from analysis.plots.style import COLOURS, GREY
@@ -53,3 +54,11 @@ def test_there_is_a_panel_for_each_trial_and_one_legend_of_the_classes() -> None
 @pytest.mark.parametrize("classes", [[None] * 3, list(range(21))])
 def test_no_classes_or_too_many_have_no_legend(classes: list[int | None]) -> None:
     assert embeddings_figure(a_map(classes=classes), TITLE, []).legends == []
+
+
+def test_small_print_stays_within_a_narrow_figure() -> None:
+    figure = embeddings_figure(a_map(), TITLE, ["word " * 60])
+    figure.draw_without_rendering()
+    [small] = [text for text in figure.findobj(Text) if text.get_text().startswith("word")]
+
+    assert small.get_window_extent().x1 <= figure.bbox.width
