@@ -47,9 +47,9 @@ class KeyEncoder(nn.Module):
             (self.encoder, model.encoder),
             (self.to_posterior, model.to_posterior),
         ):
-            weights = dict(trained.named_parameters())
-            for name, weight in own.named_buffers():
-                weight.lerp_(weights[name], share.to(weight.dtype))
+            weights = dict(own.named_buffers())
+            for name, parameter in trained.named_parameters():
+                weights[name].lerp_(parameter, share.to(parameter.dtype))
         self.started.fill_(True)
 
 
