@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from soak.machine import Machine, kill_worker, lines_until, wait_until
+from soak.machine import Machine, held_still, kill_worker, lines_until, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,20 +52,23 @@ def test_a_sweep_is_watched_from_another_process(
         assert 0 < trial["step"] < 20000
         assert isinstance(trial["loss"], float)
 
-        with machine.start("status", "tiny", "--watch", "--every", "0.1") as leaving:
-            lines = lines_until(leaving, "  good ")
-            assert lines[0].startswith("runs/tiny: running; ")
-            assert "running: step " in lines[-1]
-            leaving.send_signal(signal.SIGINT)
-            out, err = leaving.communicate()
-            assert (leaving.returncode, err) == (0, "")
-        with machine.start("status", "tiny", "--watch", "--every", "0.1", "--json") as watching:
+        with held_still(driver):  # so that it is seen at work, however slow the machine
+            with machine.start("status", "tiny", "--watch", "--every", "0.1") as leaving:
+                lines = lines_until(leaving, "  good ")
+                assert lines[0].startswith("runs/tiny: running; ")
+                assert "running: step " in lines[-1]
+                leaving.send_signal(signal.SIGINT)
+                out, err = leaving.communicate()
+                assert (leaving.returncode, err) == (0, "")
+            watching = machine.start("status", "tiny", "--watch", "--every", "0.1", "--json")
+            first = lines_until(watching, "{")
+        with watching:
             out, err = watching.communicate()
             assert (watching.returncode, err) == (0, "")
         driver.communicate()
     assert driver.returncode == 1
 
-    watched = [json.loads(line) for line in out.splitlines()]
+    watched = [json.loads(line) for line in [*first, *out.splitlines()]]
     assert watched[0]["state"] == "running"
     assert watched[-1]["state"] == "finished"
     ended = [document["trials"]["ended"] for document in watched]
