@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from sweeper.options import AllowPartial, Mi, Storage, naming_damage
+from sweeper.options import AllowPartial, Mi, Output, Runs, Storage, naming_damage
 
 
 def frontier(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
-    ] = None,
+    runs: Runs,
+    output: Output = None,
     per: Annotated[
         str | None,
         typer.Option(help="observation or token.  [default: token for sentences]"),
@@ -103,7 +100,7 @@ def compare(
 
 
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    runs: Runs,
     output: Annotated[
         Path | None,
         typer.Option(help="The file to write.  [default: report.html beside the run's frontier]"),
@@ -139,11 +136,8 @@ def report(
 
 
 def knobs(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
-    ] = None,
+    runs: Runs,
+    output: Output = None,
     collapsed_below: Annotated[
         float | None,
         typer.Option(
@@ -179,11 +173,8 @@ def knobs(
 
 
 def meters(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Where to write.  [default: the run's frontier directory]"),
-    ] = None,
+    runs: Runs,
+    output: Output = None,
     of: Annotated[
         str, typer.Option(help="Curves over the trials on the frontier, or over all.")
     ] = "frontier",

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from sweeper.errors import SweeperError
-from sweeper.options import Address, AllowPartial, Log, RunName, Storage, Workers, naming_damage
+from sweeper.options import (
+    Address,
+    AllowPartial,
+    Log,
+    RunName,
+    Runs,
+    Storage,
+    Workers,
+    naming_damage,
+)
 
 
 def rerun(
@@ -48,7 +57,7 @@ def extend(
 
 
 def merge(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")],
+    runs: Runs,
     output: Annotated[str, typer.Option(metavar="NEW_RUN", help="Name or directory.")],
     force: Annotated[
         bool, typer.Option("--force", help="Merge what differs; the run named first counts.")

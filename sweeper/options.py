@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,10 @@ Mi = Annotated[
     ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or directories.")]
+Output = Annotated[
+    Path | None, typer.Option(help="Where to write.  [default: the run's frontier directory]")
+]
 AllowPartial = Annotated[
     bool,
     typer.Option("--allow-partial", help="Be content with what can be read of damaged results."),
