@@ -14,6 +14,7 @@ JOB_SECONDS = 600
 
 def _joined(stage: Scene) -> str:
     """Train on three nodes instead of this machine."""
+    stage = stage.small
     path = write_experiment(stage.directory, "joined", stage.quick)
     with (
         ray_cluster(stage.machine, NODES) as cluster,

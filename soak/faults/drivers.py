@@ -9,7 +9,8 @@ from soak.scene import Fault, Scene
 from soak.sweeps import check, n_trials, parts, write_experiment
 
 STARTING_SECONDS = 5.0  # of a driver until Ray's workers are at work, about
-WORKING_SECONDS = 1.5  # more, before it is killed
+WORKING_SECONDS = 1.0  # more, before it is killed
+STARTING = 0.4  # of the kills are before that
 SHARE = 0.8  # of the trials have ended when the last kill is due
 
 
@@ -25,7 +26,7 @@ def _killed(stage: Scene) -> str:
         if not machine.run("killed").exists:
             arguments = ["run", str(path)]
         with machine.start(*arguments, "--workers", "2") as driver:
-            if moments.random() < 0.3:
+            if moments.random() < STARTING:
                 time.sleep(moments.uniform(0, STARTING_SECONDS))
                 starting += 1
             else:  # all over the sweep, however fast the machine

@@ -14,7 +14,7 @@ from soak.sweeps import TIMINGS, parts, write_experiment
 # The least that sweeper accepts: Slurm may then warn within the first minute.
 TIME_LIMIT_MINUTES, GRACE_SECONDS = 2, 60
 JOB_SECONDS = 900
-LONG = {"training": {"steps": 6000, "batch_size": 16}}  # about 20 s
+LONG = {"training": {"steps": 4000, "batch_size": 16}}  # about 14 s
 
 
 def _limited(stage: Scene) -> str:

@@ -94,7 +94,11 @@ def test_a_subset_is_of_its_own_files(archive: MakeEmnist, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.rglob("*")] == ["emnist", "gzip.zip"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"x" * 100)[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not gzip", gzip.compress(b"x" * 100)[:-9]],
+    ids=["empty", "plain", "cut short"],
+)
 def test_a_member_that_is_broken_is_told(
     content: bytes, archive: MakeEmnist, tmp_path: Path
 ) -> None:
