@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from sweeper.fields import (
 )
 from sweeper.layers import merge, prune
 from sweeper.located import Node, Problem, Problems, nearest, unknown
+from sweeper.swept import Sweep, Sweeps, Written
 from trainables.trial import TrialConfig
 
 _REQUIRED = ("missing", "union_tag_not_found")
@@ -51,25 +52,10 @@ class Arm:
         return trial
 
 
-class Written(NamedTuple):
-    """The search space as a file has it, right or wrong.
-
-    It is not `complete`, and empty, where it cannot be told what is swept.
-    """
-
-    entries: Mapping[str, Node]
-    complete: bool = True
-
-    def may_sweep(self, path: str) -> bool:
-        """Say whether a value that the trial lacks may come from here."""
-        return path in self.entries or not self.complete
-
-
 def resolve_arms(
     trial: Node,
     changes: Mapping[str, Node],
-    space: Space,
-    written: Written,
+    sweeps: Sweeps,
     problems: Problems,
 ) -> dict[str, Arm]:
     """Lay each arm's changes over the trial, and note what is wrong with the result.
@@ -82,6 +68,7 @@ def resolve_arms(
     for name, change in changes.items():
         located = prune(merge(trial, change))
         plain = located.plain()
+        space, written = sweeps.of(name)
         asked = {other for parameter in space.values() for other in parameter.when}
         fixed = {path: value_at(TrialConfig, plain, path.split(".")) for path in sorted(asked)}
         arms[name] = Arm(plain, space.restrict(fixed))
@@ -92,12 +79,12 @@ def resolve_arms(
             examples[name] = check.example, arms[name].space
             arms[name] = replace(arms[name], trial=_without(check.common, arms[name].space))
     for (place, path, message), names in found.items():
-        everywhere = len(names) == len(arms) or path.startswith("arms.")
+        everywhere = len(names) == len(arms) or path.startswith(("arms.", "search.arms."))
         which = "" if everywhere else f" (arm{'s'[: len(names) > 1]} {', '.join(names)})"
         problems.add(place, path, message + which)
-    for path, node in written.entries.items():
-        if path in space:
-            _check_names(path, space, node, arms, problems)
+    for sweep in sweeps.all():
+        for path in sweep.space:
+            _check_names(path, sweep, arms, problems)
     for i, (name, example) in enumerate(examples.items()):
         if twins := [other for other in list(examples)[:i] if examples[other] == example]:
             message = f"resolves to the same trial as arm {twins[0]!r}; change or remove one"
@@ -127,7 +114,7 @@ class _Check:
         both = {path: node for path in self.arm.space if (node := self._set_at(path))}
         for path, node in both.items():
             why = f"is swept, but also set ({node.place}); remove one of them"
-            yield Problem(self.written.entries[path].place, f"search.space.{path}", why)
+            yield Problem(self.written.entries[path].place, self.written.field(path), why)
         failures: dict[Fault, list[dict[str, Value]]] = {}
         n_corners = 0
         for corner in self.arm.space.corners():
@@ -170,7 +157,7 @@ class _Check:
         return next((p for p in self.arm.space if f"{p}.".startswith(f"{dotted}.")), None)
 
     def _of_swept(self, path: str, fault: Fault, corners: list[dict[str, Value]]) -> Problem:
-        node, field = self.written.entries[path], f"search.space.{path}"
+        node, field = self.written.entries[path], self.written.field(path)
         parameter, shared = self.arm.space[path], _shared(corners)
         for end in ("low", "high"):
             if path in shared and getattr(parameter, end, None) == shared[path] and node.at(end):
@@ -211,7 +198,7 @@ class _Check:
         )
         return Problem(
             self.written.entries[path].place,
-            f"search.space.{path}",
+            self.written.field(path),
             f"{why} (at {_values(shared)})",
         )
 
@@ -239,23 +226,22 @@ def _values(values: Mapping[str, Value]) -> str:
     return ", ".join(f"{knob}={value}" for knob, value in values.items())
 
 
-def _check_names(
-    path: str, space: Space, node: Node, arms: Mapping[str, Arm], problems: Problems
-) -> None:
+def _check_names(path: str, sweep: Sweep, arms: Mapping[str, Arm], problems: Problems) -> None:
     """Note a path that no trial ever has, and conditions that can never hold."""
+    node, field = sweep.written.entries[path], sweep.written.field(path)
     checked = any(path in arm.space for arm in arms.values())
     if not checked and not find_fields(TrialConfig, path.split(".")):
-        problems.add(node.place, f"search.space.{path}", _no_such(path))
-    for other, values in space[path].when.items():
+        problems.add(node.place, field, _no_such(path))
+    for other, values in sweep.space[path].when.items():
         place = (node.at("when", other) or node).place
         infos = find_fields(TrialConfig, other.split("."))
         if not infos:
-            problems.add(place, f"search.space.{path}.when", _no_such(other))
+            problems.add(place, f"{field}.when", _no_such(other))
         elif known := choices(infos):
             for value in values:
                 if value not in known:
                     message = unknown("value", value, known)
-                    problems.add(place, f"search.space.{path}.when.{other}", message)
+                    problems.add(place, f"{field}.when.{other}", message)
 
 
 def _no_such(path: str) -> str:

@@ -3,24 +3,24 @@
 Every problem names its file, line and field, and all of them are told at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from search_spaces.distributions import Parameter
-from search_spaces.spaces import SPACES, Space
-from sweeper.arms import Arm, Written, common, resolve_arms
+from search_spaces.spaces import Space
+from sweeper.arms import Arm, common, resolve_arms
 from sweeper.errors import SweeperError
-from sweeper.fields import Fault, faults
+from sweeper.fields import faults, note
 from sweeper.halving import obstacle
 from sweeper.layers import compose, find, merge, prune, settings, shipped
-from sweeper.located import Node, Place, Problems, describe, nearest, unknown
+from sweeper.located import Node, Place, Problems, describe, unknown
 from sweeper.sections import Checkpoints, File, Frontier, Resources, Search
 from sweeper.source import dump, flow
+from sweeper.swept import read_sweeps
 from trainables.trial import TrialConfig
 
 _DEFAULT = Place("default")
@@ -32,7 +32,8 @@ __all__ = ["Arm", "Experiment", "difference", "load", "shipped"]
 class Experiment:
     """A checked experiment; `load` makes one.
 
-    `arms` are in the order of the file. `scale` is the named scale it was resolved at, if any.
+    `arms` are in the order of the file; `space` is what they sweep but for those that say
+    otherwise. `scale` is the named scale it was resolved at, if any.
     `document` is the resolved file as plain values, and `provenance` tells where each of them was
     written, by dotted path; what is not there is a default. Two experiments are equal where they
     run alike.
@@ -181,8 +182,14 @@ def _shown(value: object) -> str:
 def _resolve(document: Node, problems: Problems) -> Experiment | None:
     """Check a whole document, note all problems, and give the experiment if it has none."""
     entries = dict(document.children)
-    written = _space(entries, problems)
+    name = document.children["name"].plain() if "name" in document.children else None
     arms = _arms(entries, problems)
+    if arms is None:
+        arms = {name if isinstance(name, str) else "": Node({}, document.place)}
+    search_node = entries.get("search", Node(None, document.place))
+    section, sweeps = read_sweeps(search_node, arms, problems)
+    if isinstance(section.value, dict):
+        entries["search"] = section
     plain = {key: node.plain() for key, node in entries.items() if node.value is not None}
     file: File | None = None
     try:
@@ -190,17 +197,13 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
     except ValidationError as error:
         for fault in faults(error, File, plain):
             note(Node(entries, document.place), (), fault, problems)
-    space = _parameters(written, entries, problems)
     trial = prune(entries.get("trial", Node(None, document.place)))
-    name = document.children["name"].plain() if "name" in document.children else None
-    if arms is None:
-        arms = {name if isinstance(name, str) else "": Node({}, document.place)}
     resolved: dict[str, Arm] = {}
     if isinstance(trial.value, dict):
-        resolved = resolve_arms(trial, arms, space, written, problems)
+        resolved = resolve_arms(trial, arms, sweeps, problems)
     if problems or file is None:
         return None
-    search = Search.model_validate(file.search.model_dump(exclude={"space"}))
+    search = Search.model_validate(file.search.model_dump(exclude={"space", "arms"}))
     if idle := [name for name, arm in resolved.items() if not arm.space and search.trials > 1]:
         place = (Node(entries, document.place).at("search", "trials") or document).place
         message = f"{', '.join(idle)} would train one configuration that often; sweep something"
@@ -213,7 +216,11 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         "scale": file.scale,
         "trial": trial.plain(),
         "arms": {name: arm.plain() for name, arm in arms.items()},
-        "search": {"space": space.plain(), **search.model_dump(mode="json", exclude_none=True)},
+        "search": {
+            "space": sweeps.shared.space.plain(),
+            **({"arms": sweeps.changes()} if sweeps.own else {}),
+            **search.model_dump(mode="json", exclude_none=True),
+        },
         "frontier": file.frontier.model_dump(mode="json"),
         "resources": file.resources.model_dump(mode="json"),
         "checkpoints": file.checkpoints.model_dump(mode="json"),
@@ -222,7 +229,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
     return Experiment(
         name=file.name,
         arms=resolved,
-        space=space,
+        space=sweeps.shared.space,
         search=search,
         frontier=file.frontier,
         resources=file.resources,
@@ -278,29 +285,6 @@ def _beyond(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     return beyond
 
 
-def _space(entries: dict[str, Node], problems: Problems) -> Written:
-    """Lay `search.space` over the named space that it uses."""
-    search = entries.get("search")
-    space = search.children.get("space") if search else None
-    if search is None or space is None or not isinstance(space.value, dict):
-        return Written({}, complete=False)
-    named, own = Node({}, space.place), dict(space.value)
-    if (use := own.pop("use", None)) and use.value is not None:
-        if isinstance(use.value, str) and use.value in SPACES:
-            named = Node.of(SPACES[use.value].plain(), use.place)
-        else:
-            problems.add(use.place, "search.space.use", unknown("space", use.plain(), SPACES))
-            return Written({}, complete=False)
-    merged = merge(named, Node(own, space.place))
-    for path, node in merged.children.items():
-        if node.value is None and not node.removes:
-            hint = nearest(path, named.children)
-            problems.add(node.place, f"search.space.{path}", f"there is nothing to remove{hint}")
-    space = prune(merged)
-    entries["search"] = prune(Node({**search.children, "space": space}, search.place))
-    return Written(space.children)
-
-
 def _arms(entries: dict[str, Node], problems: Problems) -> dict[str, Node] | None:
     """Give the arms and what they change, none where the experiment is its own only arm."""
     arms = entries.get("arms")
@@ -316,38 +300,3 @@ def _arms(entries: dict[str, Node], problems: Problems) -> dict[str, Node] | Non
         problems.add(arms.place, "arms", message)
     entries["arms"] = Node(kept, arms.place)
     return {name: node for name, node in kept.items() if isinstance(node.value, dict)}
-
-
-def _parameters(written: Written, entries: Mapping[str, Node], problems: Problems) -> Space:
-    """Build the search space from those entries that are right."""
-    adapter: TypeAdapter[Any] = TypeAdapter(Parameter)
-    parameters = {}
-    for path, node in written.entries.items():
-        try:
-            parameters[path] = adapter.validate_python(node.plain())
-        except ValidationError as error:
-            for fault in faults(error, Parameter, node.plain()):
-                note(node, ("search", "space", path), fault, problems)
-    for section in [path for path in parameters if _below(path, parameters)]:
-        message = f"is swept, but so is {_below(section, parameters)[0]!r}; keep one of them"
-        problems.add(written.entries[section].place, f"search.space.{section}", message)
-        del parameters[section]
-    try:
-        return Space(parameters)
-    except ValueError as error:
-        space = entries["search"].children["space"]
-        problems.add(space.place, "search.space", str(error))
-        return Space({})
-
-
-def _below(section: str, paths: Iterable[str]) -> list[str]:
-    return [path for path in paths if path.startswith(f"{section}.")]
-
-
-def note(node: Node, above: tuple[str, ...], fault: Fault, problems: Problems) -> None:
-    """Note what is wrong below a node, at the nearest place that there is."""
-    place = node.place
-    for depth in range(len(fault.path) + 1):
-        if below := node.at(*fault.path[:depth]):
-            place = below.place
-    problems.add(place, ".".join(map(str, (*above, *fault.path))), fault.message)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from sweeper.located import describe, unknown
+from sweeper.located import Node, Problems, describe, unknown
 
 Path = tuple[str | int, ...]
 
@@ -199,3 +199,12 @@ def _literals(info: FieldInfo) -> tuple[Any, ...]:
 
 def _quoted(text: str) -> list[str]:
     return re.findall(r"'([^']*)'", text)
+
+
+def note(node: Node, above: tuple[str, ...], fault: Fault, problems: Problems) -> None:
+    """Note what is wrong below a node, at the nearest place that there is."""
+    place = node.place
+    for depth in range(len(fault.path) + 1):
+        if below := node.at(*fault.path[:depth]):
+            place = below.place
+    problems.add(place, ".".join(map(str, (*above, *fault.path))), fault.message)

@@ -197,15 +197,25 @@ def _changed(document: Node, setting: Setting, problems: Problems) -> Node:
     return merge(document, node)
 
 
+def _shared_paths(document: Node) -> set[str]:
+    """Give the paths that all arms sweep, but for those that say otherwise."""
+    space = document.at("search", "space")
+    paths = set(space.children) if space else set()
+    named = space.at("use") if space else None
+    return paths | set(SPACES.get(str(named.value), ())) if named else paths
+
+
 def _keys(document: Node, path: str) -> list[str]:
     """Split a path at its dots, but not within keys that hold dots themselves."""
     keys: list[str] = []
     node: Node | None = document
     while path:
         known = set(node.children) if node else set()
-        in_space = keys == ["search", "space"]
-        if in_space and node and "use" in known:
-            known |= set(SPACES.get(str(node.children["use"].value), ()))
+        in_space = keys == ["search", "space"] or (
+            keys[:2] == ["search", "arms"] and len(keys) == 3
+        )
+        if in_space:
+            known |= _shared_paths(document)
         fits = [key for key in known if f"{path}.".startswith(f"{key}.")]
         key = max(fits, key=len) if fits else path if in_space else path.partition(".")[0]
         keys.append(key)

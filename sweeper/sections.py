@@ -124,13 +124,14 @@ class Checkpoints(Config):
 
 
 class SearchSection(Search):
-    """`Search` as a file has it, with the space."""
+    """`Search` as a file has it, with the space and what single arms change in it."""
 
     space: dict[str, Any]
+    arms: dict[Name, dict[str, Any]] = Field(default_factory=dict)
 
 
 class File(Config):
-    """The sections of a file; `trial`, `arms` and `search.space` are checked further."""
+    """The sections of a file; `trial`, `arms` and what is swept are checked further."""
 
     extends: str | None = None
     name: Name

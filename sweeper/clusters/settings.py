@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, ValidationError
 
-from sweeper.experiment import note
-from sweeper.fields import faults
+from sweeper.fields import faults, note
 from sweeper.layers import merge, prune
 from sweeper.located import Node, Place, Problems
 from sweeper.sections import Amount, CustomName

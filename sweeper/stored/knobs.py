@@ -26,6 +26,7 @@ from sweeper.results import read_runs
 from sweeper.runs import RunDirectory
 from sweeper.stored.choices import placed, refuse_mixed, unit_of, writable
 from sweeper.stored.protocols import stored_document
+from sweeper.swept import swept
 
 NEEDS = "importances need scikit-learn, which is not installed; pip install 'sweeper[analysis]'"
 
@@ -99,7 +100,12 @@ def describe(
 
 
 def _swept_on_log_scale(runs: Sequence[RunDirectory]) -> set[str]:
-    spaces = [stored_document(run).get("search", {}).get("space", {}) for run in runs]
+    documents = [stored_document(run) for run in runs]
+    spaces = [
+        swept(document.get("search", {}), arm)
+        for document in documents
+        for arm in document.get("arms", {})
+    ]
     return {
         path
         for space in spaces

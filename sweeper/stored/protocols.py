@@ -1,19 +1,19 @@
 """Which shipped experiment a stored run is one of, and how it differs from it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from search_spaces.spaces import SPACES
 from sweeper.errors import SweeperError
 from sweeper.layers import compose, merge, prune, shipped
 from sweeper.located import Node, Place, Problems
 from sweeper.results import read_runs
 from sweeper.roots import Storage, list_runs
 from sweeper.runs import RunDirectory
+from sweeper.swept import swept
 
 _DOCUMENT = Place("document")
 _SPLIT = "evaluation.split"  # a part of the protocol by itself
@@ -121,8 +121,7 @@ def recognise(
         rows = rows.assign(arm=title)
     as_shipped = _arms(complete, title)
     changes = _changes(as_shipped, arms, with_defaults=with_defaults)
-    if _space(stored) != _space(complete):
-        changes.append("search.space has other ranges")
+    changes += _other_ranges(_spaces(stored, arms), _spaces(complete, as_shipped))
     search = Shipped(experiment, scale).document["search"]
     return Recognised(
         run,
@@ -200,11 +199,24 @@ def _changes(
     return [*shared, *own]
 
 
-def _space(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the ranges by path, with the conditions as lists."""
-    own = dict(document["search"].get("space", {}))
-    named = SPACES[use].plain() if (use := own.pop("use", None)) else {}
-    return {path: _listed(parameter) for path, parameter in {**named, **own}.items()}
+def _spaces(document: Mapping[str, Any], arms: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Give the ranges of each arm by path, with the conditions as lists."""
+    return {
+        arm: {path: _listed(range_) for path, range_ in swept(document["search"], arm).items()}
+        for arm in arms
+    }
+
+
+def _other_ranges(
+    stored: Mapping[str, Mapping[str, Any]], shipped: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    others = [arm for arm in stored if arm in shipped and stored[arm] != shipped[arm]]
+    if not others:
+        return []
+    whose = (
+        "" if others == [arm for arm in stored if arm in shipped] else f" for {', '.join(others)}"
+    )
+    return [f"search.space has other ranges{whose}"]
 
 
 def _listed(parameter: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A run's stored trials as Optuna studies, for whoever has tools for those. Needs Optuna."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sweeper.errors import SweeperError
 from sweeper.journal import distribution, stored_params
 from sweeper.runs import RunDirectory
 from sweeper.stored.choices import placed
+from sweeper.swept import swept
 
 _FAILED = TrialState.FAIL
 _STATES = {"pruned": TrialState.PRUNED}  # of trials without values, by status
@@ -53,17 +54,21 @@ def _trials(run: RunDirectory, table: pa.Table) -> dict[str, list[FrozenTrial]]:
     points = frontier_points(placed(table.to_pandas(), [run], None)).points
     figures = points[["nll_value", "mi_value"]].to_numpy().tolist()
     values = dict(zip(points["trial_id"], figures, strict=True))
-    space = _space(run)
     trials: dict[str, list[FrozenTrial]] = {arm: [] for arm in run.document()["arms"]}
+    spaces = _spaces(run, {*trials, *(row["arm"] for row in rows)})
     for row in rows:
-        trials.setdefault(row["arm"], []).append(_frozen(row, values.get(row["trial_id"]), space))
+        frozen = _frozen(row, values.get(row["trial_id"]), spaces[row["arm"]])
+        trials.setdefault(row["arm"], []).append(frozen)
     return trials
 
 
-def _space(run: RunDirectory) -> Space:
+def _spaces(run: RunDirectory, arms: Iterable[str]) -> dict[str, Space]:
     adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Parameter])
+    document = run.document()
     try:
-        return Space(adapter.validate_python(run.document()["search"]["space"]))
+        return {
+            arm: Space(adapter.validate_python(swept(document["search"], arm))) for arm in arms
+        }
     except (KeyError, TypeError, ValidationError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SweeperError(f"{run.experiment_file} has no search space: {reason}") from None

@@ -30,6 +30,7 @@ CR_VAE = [
     *("cr_vae/key_encoder", "cr_vae/batch", "cr_vae/bound"),
 ]
 CONTROL_VAE = ["control_vae/set_point", "control_vae/remedies", "control_vae/ptb"]
+OTHERS = ["families_mnist", "quickstart"]
 CRITICS = ["critic-self", "critic-hybrid", "critic-neural"]
 
 
@@ -46,7 +47,7 @@ def trials(experiment: Experiment) -> dict[str, dict[str, Any]]:
 
 
 def test_the_experiments_of_the_papers_and_a_quickstart_are_shipped() -> None:
-    known = [*SYNTHETIC, *PTB, *MENON, *CR_VAE, *CONTROL_VAE, "quickstart"]
+    known = [*SYNTHETIC, *PTB, *MENON, *CR_VAE, *CONTROL_VAE, *OTHERS]
     assert sorted(shipped()) == sorted(known)
 
 
@@ -255,6 +256,29 @@ def test_frontiers_sweep_the_weights_of_critics_and_of_the_kl(name: str) -> None
         "beta-vae": ["objective.beta"],
     }
     assert experiment.frontier.maximize == "mi_q"
+
+
+@pytest.mark.parametrize("scale", [None, "small"])
+def test_families_differ_in_their_objective_and_its_knob_alone(scale: str | None) -> None:
+    experiment = load("families_mnist", scale=scale)
+    knobs = {arm: set(found.space) for arm, found in experiment.arms.items()}
+
+    rate, lambda_ = {"training.learning_rate"}, {"objective.lambda"}
+    assert knobs == {
+        "vae": rate,
+        "beta-vae": rate | {"objective.beta"},
+        "annealed-vae": rate | {"objective.annealing.epochs"},
+        "control-vae": rate | {"objective.kl_target"},
+        "cr-vae": rate | {"objective.gamma"},
+        **dict.fromkeys(CRITICS, rate | lambda_),
+        "dreg16-kl": rate | lambda_,
+        "dreg16-renyi": rate | lambda_ | {"objective.alpha"},
+    }
+    rest = []
+    for trial in trials(experiment).values():
+        del trial["objective"], trial["training"]["learning_rate"]
+        rest.append(trial)
+    assert all(other == rest[0] for other in rest)
 
 
 def test_the_cost_is_that_of_the_table_and_the_figure_has_its_arms() -> None:

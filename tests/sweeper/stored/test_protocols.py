@@ -140,3 +140,20 @@ def test_a_run_is_asked_for_by_its_file_with_the_split_where_that_differs(
     assert papers._command(TABLE, "test", None) == (
         "sweeper run room/table.yaml --name room_table-as-shipped"
     )
+
+
+def test_ranges_of_single_arms_are_compared_by_arm(
+    store_run: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
+    rate = {"kind": "float", "low": 0.01, "high": 0.1}
+    swept = {
+        **DOCUMENT,
+        "search": {"space": {}, "arms": {"b": {"training.l2": rate}}, "trials": 1},
+    }
+    (tmp_path / "library" / "room" / "table.yaml").write_text(yaml.safe_dump(swept), "utf-8")
+    as_shipped = found(store_run("room/table.yaml"))
+    narrower = "search.arms.b.training.l2.high=0.05"
+    changed = found(store_run("room/table.yaml", name="other", overrides=[narrower]))
+
+    assert as_shipped.protocol.as_shipped
+    assert str(changed.protocol) == "search.space has other ranges for b"

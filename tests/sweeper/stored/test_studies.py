@@ -72,6 +72,22 @@ def test_each_arm_is_a_study_of_its_trials(
             assert trial.duration.total_seconds() == pytest.approx(seconds, abs=1e-5)
 
 
+def test_an_arm_that_sweeps_otherwise_has_its_own_distributions(
+    experiment: MakeExperiment, train_run: TrainRun, tmp_path: Path
+) -> None:
+    rate = "training.learning_rate"
+    search = {"space": {rate: SPACE[rate]}, "arms": {"b": {rate: {"low": 0.05}}}, "trials": 2}
+    arms = {"a": {}, "b": {"objective": {"lambda": 0.1}}}
+    run = train_run(experiment(arms=arms, search=search))
+    export(run, "optuna", output=tmp_path / "study.journal")
+
+    found = studies(tmp_path / "study.journal")
+    for arm, low in {"a": 1e-3, "b": 0.05}.items():
+        for trial in found[arm].trials:
+            assert trial.distributions == {rate: FloatDistribution(low, 1e-1, log=True)}
+            assert low <= trial.params[rate] <= 1e-1
+
+
 def test_the_best_trials_are_the_frontier_and_a_study_can_go_on(
     experiment: MakeExperiment, train_run: TrainRun, tmp_path: Path
 ) -> None:
