@@ -259,13 +259,11 @@ app.add_typer(
     cli_cluster.job, name="job", callback=_help_without_command, invoke_without_command=True
 )
 
-DataNames = Annotated[
+_OF_DATA = "Data sets, or NAME/FILE for one file of a set (medmnist/bloodmnist)"
+DataNames = Annotated[list[str], typer.Argument(metavar="NAME...", help=f"{_OF_DATA}.")]
+AnyDataNames = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[NAME]...",
-        help="Data sets, or NAME/FILE for one file of a set (medmnist/bloodmnist); all of them "
-        "without this.",
-    ),
+    typer.Argument(metavar="[NAME]...", help=f"{_OF_DATA}; all of them without this."),
 ]
 
 
@@ -279,7 +277,7 @@ def data_list() -> None:
 
 @data.command("fetch")
 def data_fetch(
-    names: DataNames = None,
+    names: DataNames,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files whose checksum is wrong.")
     ] = False,
@@ -291,7 +289,7 @@ def data_fetch(
 
 
 @data.command("verify")
-def data_verify(names: DataNames = None) -> None:
+def data_verify(names: AnyDataNames = None) -> None:
     """Compare the files of data sets with their checksums."""
     from sweeper import corpora
 

@@ -54,11 +54,11 @@ def _state(name: str, root: Path) -> str:
     return state
 
 
-def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
-    """Fetch data sets with a progress bar on stderr; without names, all with a public home.
+def fetch_all(names: Sequence[str], *, force: bool) -> None:
+    """Fetch data sets with a progress bar on stderr.
 
-    Of a data set's files, `NAME/FILE` fetches one. Raises `SweeperError` for unknown names and for
-    what cannot be fetched.
+    Of a data set's files, `NAME/FILE` fetches one. Raises `SweeperError` for unknown names, before
+    anything is fetched, and for what cannot be fetched.
     """
     for name, files in known(names).items():
         data = DATA[name.partition("/")[0]]
@@ -69,9 +69,7 @@ def fetch_all(names: Sequence[str] | None, *, force: bool) -> None:
             else:
                 _fetch(name, files, force=force)
         except DataError as error:
-            if names or not data.source:
-                raise SweeperError(str(error)) from None
-            print(f"{name}: {error}")
+            raise SweeperError(str(error)) from None
 
 
 def _fetch(name: str, files: Sequence[RemoteFile], *, force: bool) -> None:

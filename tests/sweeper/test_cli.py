@@ -134,6 +134,7 @@ def test_what_is_no_command_is_one_line_with_where_help_is(
         ("export quickstart --to csv", "there is no run 'quickstart' in runs"),
         ("rerun abcdef", "there is no trial 'abcdef' in the runs in runs"),
         ("rerun abcdef --run quickstart", "there is no run 'quickstart' in runs"),
+        ("data fetch", "Missing argument 'NAME...'"),
         ("data fetch pbt", "there is no data set 'pbt'; there are symbols, ptb"),
         ("data verify pbt", "there is no data set 'pbt'; there are symbols, ptb"),
         ("run ptb_vimco_renyi", "run `sweeper data fetch ptb`, or set SWEEPER_DATA_DIR to where"),

@@ -223,18 +223,6 @@ def test_a_data_set_without_a_home_is_not_fetched_and_said_how_to_get(
     assert capsys.readouterr().out == "yelp: all files are here\n"
 
 
-def test_without_names_a_data_set_without_a_home_stops_no_other(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    few = {name: DATA[name] for name in ("yelp", "ptb")}
-    monkeypatch.setattr(corpora, "DATA", few)
-
-    corpora.fetch_all(None, force=False)
-    first, *others = capsys.readouterr().out.splitlines()
-    assert first.startswith("yelp: data set yelp is not complete")
-    assert len(others) == 2
-
-
 def test_without_names_all_data_sets_are_meant() -> None:
     assert list(corpora.known(None)) == list(corpora.known([])) == list(DATA)
     assert corpora.known(["ptb"]) == {"ptb": PennTreebank.files}
