@@ -42,7 +42,7 @@ def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) ->
                 "latents": {"kind": "categorical", "variables": 2, "categories": 3},
             },
             "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
-            "training": {"steps": 400, "batch_size": 16},
+            "training": {"steps": 300, "batch_size": 16},
             "evaluation": {"samples": 3, "every": 100},
         },
         "arms": {"one": {}},  # an arm without a name has the experiment's
@@ -61,7 +61,7 @@ def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) ->
         },
         # Faults are many here, and may all meet one trial.
         "resources": {"max_failures": 100},
-        "checkpoints": {"steps": 40},
+        "checkpoints": {"steps": 30},
     }
     for section, change in changes.items():
         document[section] = _merged(document.get(section, {}), change)
