@@ -21,6 +21,7 @@ from trainables.data import DATA
 from trainables.data.corpus import RemoteFile
 from trainables.data.fetch import fetch
 from trainables.data.files import DataError, data_root, require, verify
+from trainables.pretraining import reserve
 
 
 def listing() -> str:
@@ -98,9 +99,11 @@ def data_checksums(experiment: Experiment) -> dict[str, str]:
     for arm, trial in experiment.example_trials().items():
         try:
             corpus = trial.data.load(data_root())
+            beforehand = trial.training.pretraining
+            trained = reserve(corpus, beforehand.share).training if beforehand else corpus
         except DataError as error:
             raise SweeperError(str(error)) from None
-        n_observations = len(corpus.splits["train"])
+        n_observations = len(trained.splits["train"])
         if why := trial.objective.refuses_batches(trial.training.batch_size, n_observations):
             raise SweeperError(f"arm {arm}: objective {trial.objective.name!r}: {why}")
         checksums[arm] = corpus.sha256

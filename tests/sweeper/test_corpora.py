@@ -238,20 +238,24 @@ trial:
   training: {steps: 10, batch_size: 32, learning_rate: 0.001}
 search: {space: {}, trials: 1}
 """
+SHARE = "0.001, pretraining: {share: 0.1, steps: 1}"  # of 106 observations 95 are left
 
 
-@pytest.mark.parametrize("n", [95, 96])
+@pytest.mark.parametrize(
+    ("n", "beforehand", "fits"),
+    [(95, "", False), (96, "", True), (106, SHARE, False), (107, SHARE, True)],
+)
 def test_data_that_is_too_little_for_an_objective_is_found_before_anything_starts(
-    n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    n: int, beforehand: str, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = torch.zeros(n, 28, 28, dtype=torch.uint8)
     corpus = Corpus({"train": x, "validation": x, "test": x}, 2, "sum", shape=(28, 28))
     monkeypatch.setattr(Mnist, "load", lambda self, root: corpus)
     path = tmp_path / "x.yaml"
-    path.write_text(WITH_A_QUEUE, encoding="utf-8")
+    path.write_text(WITH_A_QUEUE.replace("0.001", beforehand or "0.001"), encoding="utf-8")
     experiment = load(path)
 
-    if n == 96:
+    if fits:
         assert corpora.data_checksums(experiment) == {"x": "sum"}
         return
     with pytest.raises(SweeperError, match=r"^arm x: objective 'cr_vae': a queue of 96 keys .*95"):
