@@ -38,6 +38,9 @@ _FIGURES = {
     "mi_q_batch": "mi_q_batch_se",
     "nll_exact": None,
     "mi_exact": None,
+    # Of trials that are asked for meters.
+    "probe_accuracy": "probe_accuracy_se",
+    "knn_accuracy": "knn_accuracy_se",
 }
 _LATER = ("mi_q", "mi_q_batch")  # which trials of older versions lack
 

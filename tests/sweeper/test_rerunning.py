@@ -153,6 +153,14 @@ def test_estimates_without_an_error_agree_to_rounding_or_not_at_all() -> None:
     assert "unknown" in table.splitlines()[1]
 
 
+def test_accuracies_on_the_latents_are_compared_where_they_were_measured() -> None:
+    probed = {**FIGURES, "probe_accuracy": 0.8, "probe_accuracy_se": 0.01}
+
+    assert conclusion(probed, probe_accuracy=0.84) == (True, False, "it agrees within error")
+    assert conclusion(probed, probe_accuracy=0.9) == (False, False, "it does not agree")
+    assert conclusion(probed, probe_accuracy=None)[0] is False
+
+
 def test_what_was_not_measured_then_is_not_compared() -> None:
     assert conclusion(FIGURES, mi_q=3.0, mi_q_se=0.1)[2] == "it agrees to the bit"
     stored = {**FIGURES, "mi_q": 3.0, "mi_q_se": 0.1}
