@@ -23,7 +23,7 @@ _MEASURED = (
     "ess_min",
 )
 # What `frontier_points` needs of the stored rows. `run`, `nll_mi_covariance` (0 where it is
-# unknown) and the swept knobs may come along.
+# unknown), `nll_is_bound` (no bound where it is) and the swept knobs may come along.
 COLUMNS = (
     *("experiment", "arm", "trial_id", "seed", "step", "final", "status", "scale", "split"),
     *("samples", "code_version", "data_sha256"),
@@ -192,6 +192,13 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
             f"points without a standard error: {len(unknown)} ({_listed(unknown.unique())}); "
             "whether they are on the frontier is not known"
         )
+    if "nll_is_bound" in points:
+        bound = points["nll_is_bound"].fillna(False).astype(bool)
+        if told := _counts(points, bound):
+            warnings.append(
+                f"the NLL of {told} points is an upper bound, that of a single code; it can be "
+                "far too high, and only what is enumerated knows better"
+            )
     warnings += _meter_warnings(points)
     return (*warnings, *trust_warnings(points[points["on_frontier"]], "frontier points"))
 

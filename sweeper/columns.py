@@ -52,6 +52,29 @@ COLUMNS = (
     Column("mi_q_batch", _FLOAT, "estimated I_q(x; z) within batches, as published"),
     Column("mi_q_batch_se", _FLOAT, "Monte Carlo standard error of mi_q_batch"),
     Column("mi_q_batch_ceiling", _FLOAT, "highest possible mi_q_batch, mean ln of batch sizes"),
+    Column(
+        "nll_is_bound",
+        _FLAG,
+        "true where nll is only an upper bound, that of one code by a deterministic q(z|x)",
+    ),
+    Column("mi_reason", _TEXT, "why there is no mi"),
+    Column("code_space", _FLOAT, "ln of the number of codes of vq latents, L ln J, nats"),
+    Column(
+        "code_entropy",
+        _FLOAT,
+        "entropy of the codes of the observations evaluated, nats: what they carry, as mi_q",
+    ),
+    Column(
+        "code_entropy_ceiling",
+        _FLOAT,
+        "highest possible code_entropy: ln of the number of observations, or code_space",
+    ),
+    Column(
+        "code_entropy_per_variable",
+        _FLOAT,
+        "entropy of a single variable's code, mean over variables, at most ln J",
+    ),
+    Column("codes_used", _FLOAT, "share of a variable's codes that some observation has, mean"),
     Column("active_units", _INT, "Gaussian latents whose posterior means have variance >= 0.01"),
     Column(
         "collapsed_share", _FLOAT, "share of z's dimensions that are (epsilon, delta)-collapsed"
@@ -101,6 +124,13 @@ COLUMNS = (
         "highest possible critic_bound, mean ln of batch sizes, or of a queue's length + 1",
     ),
     Column("critic_temperature", _FLOAT, "mean temperature of the contrast since then"),
+    Column("commitment", _FLOAT, "mean squared distance of vectors to their codes since then"),
+    Column(
+        "train_code_perplexity",
+        _FLOAT,
+        "mean exp of the entropy of the codes of a training batch since then",
+    ),
+    Column("train_codes_used", _FLOAT, "mean share of codes in use in a training batch"),
     Column("train_seconds", _FLOAT, "seconds of training so far"),
     Column("eval_seconds", _FLOAT, "seconds of evaluation so far"),
     Column("steps_per_second", _FLOAT, "training steps per second"),

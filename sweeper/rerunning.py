@@ -234,7 +234,7 @@ def _shown(run: TrainingRun) -> Iterator[Any]:
             n_told += 1
             print(
                 f"step {evaluation['step']}/{steps}: NLL {evaluation['nll']:.4f} "
-                f"MI {evaluation['mi']:.4f}",
+                f"MI {_number(evaluation['mi']):.4f}",
                 flush=True,
             )
 

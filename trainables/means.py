@@ -15,6 +15,9 @@ FIGURES = {
     "critic_bound": "information_bound",
     "critic_ceiling": "information_ceiling",
     "critic_temperature": "temperature",
+    "commitment": "commitment",
+    "train_code_perplexity": "code_perplexity",
+    "train_codes_used": "codes_used",
 }
 """Figures of a stored row, and the metrics of the objective that they are means of."""
 

@@ -59,6 +59,11 @@ class Pretraining(Config):
 
     def refuses(self, latents: Latents, *, labelled: bool) -> str | None:
         """Say why q(z|x) cannot be trained like this, if it cannot."""
+        if latents.kind == "vq":
+            return (
+                "vq latents have no gradient but that of objective vq_vae; remove it, or use "
+                "gaussian latents"
+            )
         task = self.task_for(labelled=labelled)
         if task == "classification" and not labelled:
             return "classification needs labels, which these data do not have; use reconstruction"

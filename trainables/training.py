@@ -214,7 +214,7 @@ class TrainingRun:
         self._synchronise()
         self.eval_seconds += time.perf_counter() - start
         for name in ("nll", "mi"):
-            if not torch.tensor(metrics[name]).isfinite():
+            if metrics[name] is not None and not torch.tensor(metrics[name]).isfinite():
                 raise DivergedError(f"{name} is {metrics[name]} at step {self.step}")
         guessing = _elements(self.corpus.splits[self.config.evaluation.split]) * math.log(
             self.corpus.vocabulary

@@ -41,7 +41,8 @@ class TrialConfig(Config):
     def _trains_the_latents(cls, objective: ObjectiveConfig, info: Any) -> ObjectiveConfig:
         model = info.data.get("model")
         if model is not None and (why := objective.refuses_model(model)):
-            field = "estimator" if "estimator" in type(objective).model_fields else "name"
+            names = model.latents.kind == "vq" or "estimator" not in type(objective).model_fields
+            field = "name" if names else "estimator"
             raise _mismatch(field, why)
         return objective
 
@@ -99,10 +100,10 @@ class TrialConfig(Config):
         model, objective = info.data.get("model"), info.data.get("objective")
         if training.adversarial is None:
             return training
-        if model is not None and model.latents.kind == "categorical":
+        if model is not None and model.latents.kind != "gaussian":
             why = (
-                "finds noise by differentiating the ELBO through z, which categorical latents do "
-                "not allow; remove it, or use gaussian latents"
+                f"finds noise by differentiating the ELBO through z, which {model.latents.kind} "
+                "latents do not allow; remove it, or use gaussian latents"
             )
             raise _mismatch("adversarial", why)
         if model is not None and model.inference is not None:
@@ -117,6 +118,19 @@ class TrialConfig(Config):
                 "trains on views that it draws of them; remove it, or use another objective"
             )
             raise _mismatch("adversarial", why)
+        return training
+
+    @field_validator("training")
+    @classmethod
+    def _can_let_the_encoder_catch_up(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        objective = info.data.get("objective")
+        aggressive = training.procedure.name == "aggressive"
+        if objective is not None and objective.quantises and aggressive:
+            why = (
+                "updates the encoder while p(x|z) stands still, but codes are part of both and "
+                f"move with every pass of objective {objective.name!r}; use procedure plain"
+            )
+            raise _mismatch("procedure", why)
         return training
 
     @field_validator("training")

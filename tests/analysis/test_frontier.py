@@ -179,6 +179,7 @@ def test_a_clean_frontier_has_no_warnings(rows) -> None:
         ({"samples": [100, 500]}, "different K do not compare: 100, 500"),
         ({"ess": [4.9, 5.1]}, "arm: 1 of 2 frontier points have an effective sample size below 5"),
         ({"mi_ceiling": 2.03}, "arm: 1 of 2 frontier points are within 2% of the MI ceiling"),
+        ({"nll_is_bound": [None, True]}, "the NLL of arm: 1 of 2 points is an upper bound"),
     ],
 )
 def test_what_makes_points_less_believable_is_said(rows, columns, message) -> None:

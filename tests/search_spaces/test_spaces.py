@@ -179,6 +179,45 @@ def test_melis_table_2_sweeps_what_the_table_says_for_each_kind_of_run(
     assert set(SPACES["melis_table_2"].restrict(fixed)) == swept
 
 
+@pytest.mark.parametrize(
+    ("path", "low", "high", "log"),
+    [
+        ("training.learning_rate", 1e-4, 1e-2, True),
+        ("model.latents.variables", 1, 8, False),
+        ("model.latents.categories", 2, 20, False),
+        ("objective.beta", 0.01, 20.0, True),
+        ("objective.decay", 0.9, 0.99999, True),
+    ],
+)
+def test_melis_table_2_vq_has_the_published_ranges(
+    path: str, low: float, high: float, log: bool
+) -> None:
+    parameter = SPACES["melis_table_2_vq"][path]
+
+    assert isinstance(parameter, Float | Int)
+    assert (parameter.low, parameter.high, parameter.log) == (low, high, log)
+
+
+@pytest.mark.parametrize(
+    ("model", "split", "held_out"),
+    [
+        ("symbol_mlp", "train", set()),
+        ("symbol_mlp", "validation", {"training.l2"}),
+        ("sentence_lstm", "validation", {"training.l2", *DROPOUT}),
+    ],
+)
+def test_melis_table_2_vq_sweeps_codes_always_and_regularises_validation_runs(
+    model: str, split: str, held_out: set[str]
+) -> None:
+    fixed = {"objective.name": "vq_vae", "model.name": model, "evaluation.split": split}
+    always = {LEARNING_RATE, "objective.beta", "objective.decay"}
+    always |= {"model.latents.variables", "model.latents.categories"}
+
+    assert set(SPACES["melis_table_2_vq"].restrict(fixed)) == always | held_out
+    for path in held_out:
+        assert SPACES["melis_table_2_vq"][path] == SPACES["melis_table_2"][path]
+
+
 def test_spaces_import_nothing_that_trains() -> None:
     code = (
         "import search_spaces.spaces, sys;"

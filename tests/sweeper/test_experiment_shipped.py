@@ -20,7 +20,7 @@ SYNTHETIC = [
     "synthetic_vimco_renyi",
 ]
 PTB = ["ptb_dreg_kl", "ptb_dreg_renyi", "ptb_vimco_kl", "ptb_vimco_renyi"]
-
+VQ = ["synthetic_vq_vae", "ptb_vq_vae"]
 
 MENON_TABLES = ["menon/table1_yahoo", "menon/table1_yelp", "menon/table2_omniglot"]
 MENON_FRONTIERS = ["menon/frontier_omniglot", "menon/frontier_yahoo"]
@@ -47,7 +47,7 @@ def trials(experiment: Experiment) -> dict[str, dict[str, Any]]:
 
 
 def test_the_experiments_of_the_papers_and_a_quickstart_are_shipped() -> None:
-    known = [*SYNTHETIC, *PTB, *MENON, *CR_VAE, *CONTROL_VAE, *OTHERS]
+    known = [*SYNTHETIC, *PTB, *VQ, *MENON, *CR_VAE, *CONTROL_VAE, *OTHERS]
     assert sorted(shipped()) == sorted(known)
 
 
@@ -194,6 +194,23 @@ def test_the_other_arms_are_as_named(name: str, arms: dict[str, tuple[str, str, 
     }
 
     assert found == arms
+
+
+@pytest.mark.parametrize("name", VQ)
+def test_codes_are_swept_as_published_by_what_they_carry(name: str) -> None:
+    experiment, small = load(name), load(name, scale="small")
+    [trial], [arm] = trials(experiment).values(), experiment.arms.values()
+
+    assert experiment.space == SPACES["melis_table_2_vq"]
+    assert set(arm.space) == {
+        *("training.learning_rate", "objective.beta", "objective.decay"),
+        *("model.latents.variables", "model.latents.categories"),
+    }
+    assert (trial["objective"]["name"], trial["model"]["latents"]["dimension"]) == ("vq_vae", 128)
+    assert experiment.frontier.maximize == "mi_q"
+    # At the small scale all codes can be listed.
+    ends = [small.space[f"model.latents.{knob}"].ends[-1] for knob in ("categories", "variables")]
+    assert ends[0] ** ends[1] <= trials(small)[name]["evaluation"]["enumerate_up_to"]
 
 
 @pytest.mark.parametrize("name", MENON_TABLES)

@@ -13,6 +13,7 @@ NOWHERE = Path("/nonexistent")
 TIMINGS = {"train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"}
 CATEGORICAL = {"kind": "categorical", "variables": 2, "categories": 3}
 GAUSSIAN = {"kind": "gaussian", "dimensions": 2}
+VQ = {"kind": "vq", "variables": 2, "categories": 3, "dimension": 2}
 SYMBOLS = {"name": "symbol_mlp", "embedding": 4, "hidden": 5}
 SENTENCES = {"name": "sentence_lstm", "embedding": 3, "encoder_hidden": 4, "decoder_hidden": 4}
 DROPOUT = {"input": 0.2, "state": 0.2, "output": 0.2}

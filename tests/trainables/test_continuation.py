@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.trainables.runs import CATEGORICAL, GAUSSIAN, NOWHERE, advance
+from tests.trainables.runs import CATEGORICAL, GAUSSIAN, NOWHERE, VQ, advance
 from tests.trainables.test_training_bits import assert_same_bits
 from trainables.checkpoint import Checkpoints
 from trainables.data.corpus import Corpus
@@ -84,7 +84,7 @@ def pairs() -> Iterator[tuple[str, Trial]]:
         estimators = ESTIMATORS if "estimator" in OBJECTIVES[name].model_fields else [None]
         for estimator in estimators:
             for samples in (1, 3):  # several where that is defined
-                for latents in (CATEGORICAL, GAUSSIAN):
+                for latents in (CATEGORICAL, GAUSSIAN, VQ):
                     given = {"estimator": estimator, "samples": samples} if estimator else {}
                     made = trial({"name": name, **given}, latents=latents)
                     if is_defined(made):
@@ -96,6 +96,11 @@ def models() -> Iterator[tuple[str, Trial]]:
     for name in MODELS:
         objective = {"name": "bound", "estimator": "elbo", "samples": 1}
         yield f"model {name}", trial(objective, name, training=GENTLE)
+    for name in ("sentence_lstm", "text_lstm", "image_mlp", "resnet_masked"):
+        apart = {**VQ, "shared": False}
+        yield f"codes {name}", trial({"name": "vq_vae"}, name, apart, training=GENTLE)
+    learnt = {"name": "vq_vae", "codebook": "gradient"}
+    yield "codes by gradient", trial(learnt, latents=VQ)
     critic = {"name": "critic_hybrid"}
     yield "critic on images", trial(critic, "resnet_masked", training=GENTLE)
     queue = {"kind": "queue", "length": 8}  # half of it is written anew at each step
@@ -134,6 +139,8 @@ def schedules() -> Iterator[tuple[str, Trial]]:
     yield "reconstruction first", trial(vae, training={**training, "pretraining": beforehand})
     training = {**GENTLE, "pretraining": {"share": 0.5, "epochs": 2}, "schedule": PLATEAU}
     yield "classification first", trial(vae, "resnet_masked", training=training)
+    codes = trial({"name": "vq_vae"}, "text_lstm", VQ, training={**EPOCHS, "schedule": PLATEAU})
+    yield "codes that go back to the best", codes
     momentum = {**TRAINING, "optimizer": {"name": "sgd", "momentum": 0.9}, "clip_norm": 1.0}
     yield "momentum", trial(vae, training=momentum)
     refined = trial(vae, "text_lstm")

@@ -36,6 +36,9 @@ def test_figures_are_means_over_steps_of_what_the_objective_gives() -> None:
         "critic_bound": 1.0,
         "critic_ceiling": 1.5,
         "critic_temperature": None,
+        "commitment": None,
+        "train_code_perplexity": None,
+        "train_codes_used": None,
     }
     means.clear()
     assert means.figures() == NOTHING

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainables.evaluation.importance import batches
 from trainables.models import Model
-from trainables.models.latents import CategoricalLatents
+from trainables.models.latents import GaussianLatents
 
 TOKENS_AT_ONCE = 2**17  # likelihoods of single tokens, for some states of z, in one pass
 
@@ -33,7 +33,7 @@ def score_exactly(model: Model, x: Tensor) -> ExactScores:
 
     Raises ValueError for latents that cannot be enumerated.
     """
-    if not isinstance(model.latents, CategoricalLatents):
+    if isinstance(model.latents, GaussianLatents):
         raise ValueError(f"{model.latents.kind} latents have no finite number of states")
     states = model.latents.states(like=next(model.parameters()))
     # A symbol's likelihood is read off a softmax over all symbols, so all are scored at once.

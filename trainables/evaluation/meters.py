@@ -46,7 +46,8 @@ class _Encoded(NamedTuple):
 def measure(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) -> Meters:
     """Measure a model in evaluation mode with the meters of `config`, of which there must be some.
 
-    Probes say nothing where the data have no labels. Leaves all global random states and the
+    Probes say nothing where the data have no labels, nor does collapse where q(z|x) is certain of
+    one z. Leaves all global random states and the
     model's mode as they were, and does not depend on them. Raises ModuleNotFoundError where
     scikit-learn is missing, for probes and t-SNE.
     """
@@ -67,7 +68,8 @@ def measure(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) -
     figures: Metrics = {}
     tables: dict[str, Table] = {}
     with _one_thread(meters.probes is not None or meters.tsne is not None):
-        if meters.collapse is not None:
+        # A q(z|x) that is certain of one z has the same KL for every x, collapsed or not.
+        if meters.collapse is not None and not model.latents.deterministic:
             some, tables["curves"] = _collapse(
                 model.latents, evaluated.parameters, meters.collapse
             )

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from trainables.data.corpus import PAD, Corpus
+from trainables.evaluation.codes import code_figures
 from trainables.evaluation.config import EvaluationConfig
-from trainables.evaluation.enumeration import can_enumerate, score_exactly
-from trainables.evaluation.importance import encode, score
+from trainables.evaluation.enumeration import ExactScores, can_enumerate, score_exactly
+from trainables.evaluation.importance import Scores, encode, score
 from trainables.evaluation.information import (
     active_units,
     pool_information,
@@ -18,6 +19,8 @@ from trainables.evaluation.information import (
 from trainables.models import Model
 
 Metrics = dict[str, float | int | str | None]
+
+ALL_ALIKE = 2  # samples of a q(z|x) that is certain of one z: their scatter is none
 
 
 def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) -> Metrics:
@@ -29,6 +32,12 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     of all that is evaluated, and `mi_q_batch` the same as published, within batches; each comes
     with its ceiling. Images are observations of one token, for their published figures are per
     image. Leaves torch's global generator and the model's mode as they were.
+
+    Where q(z|x) is certain of one z, K samples of it tell no more than one: -ln p(z) p(x|z), an
+    upper bound of the NLL, and nothing of p(z|x), so that the estimate of the model's information
+    would be ln 1/p(z) whatever the model is. There `nll` and `mi` are the exact figures or, where
+    z has too many values for these, `nll` is that bound, as `nll_is_bound` says, and `mi` is none,
+    for the reason in `mi_reason`.
     """
     x, n_split = subset(corpus.splits[config.split], config.limit)
     if x.dim() == 2:  # sentences of like length waste no padding
@@ -41,7 +50,9 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             parameters = encode(model, x, config.mi_batch_size)
-            estimated = score(model, x, config.samples, parameters)
+            certain = model.latents.deterministic
+            K = ALL_ALIKE if certain else config.samples
+            estimated = score(model, x, K, parameters)
             # After the samples above, which thus are the same whatever else is measured.
             pool = pool_information(model.latents, parameters)
             within = published_batches(x, config.mi_batch_size)
@@ -50,6 +61,8 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     finally:
         model.train(was_training)
 
+    if certain and exact is not None:
+        estimated = _known(estimated, exact)
     unseen = 1 - len(x) / n_split
     # What a subset adds is an error of the truth, where that is known.
     nll = -(estimated.log_p if exact is None else exact.log_p)
@@ -88,12 +101,36 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         "mi_per_token_sampling_se": _ratio_error(mi, lengths, unseen),
         "nll_floor": corpus.nll_floor if unseen == 0 else None,
         "mi_ceiling": _finite(math.log(model.latents.n_states)),
+        "nll_is_bound": certain and exact is None,
+        "mi_reason": None,
+        **code_figures(model.latents, parameters),
     }
     for name in ("nll", "mi", "elbo", "kl"):
         metrics[f"{name}_per_token"] = float(metrics[name]) / tokens  # type: ignore[arg-type]
+    if certain:
+        metrics |= dict.fromkeys(("ess", "ess_min"))  # of weights that are all alike
+    if certain and exact is None:
+        unknown = ("mi", "mi_se", "mi_sampling_se", "nll_mi_covariance")
+        metrics |= dict.fromkeys((*unknown, "mi_per_token", "mi_per_token_sampling_se"))
+        metrics["mi_reason"] = (
+            "q(z|x) is certain of one z, so its samples say nothing of p(z|x), and z has more "
+            f"than the {config.enumerate_up_to:,} values that are enumerated"
+        )
     is_text = x.dim() <= 2
     metrics["perplexity"] = _exp(-_mean(estimated.log_p) / tokens) if is_text else None
     return metrics
+
+
+def _known(estimated: Scores, exact: ExactScores) -> Scores:
+    """Put what is known of each observation in the place of what samples say."""
+    none = torch.zeros_like(exact.log_p)
+    return estimated._replace(
+        log_p=exact.log_p,
+        log_p_variance=none,
+        mi=exact.mi,
+        mi_variance=none,
+        log_p_mi_covariance=none,
+    )
 
 
 def subset(x: Tensor, limit: int | None) -> tuple[Tensor, int]:

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from trainables.config import Config
-from trainables.models.latents import Latents
+from trainables.models.latents import Latents, VqLatents
 from trainables.models.model import Model
 from trainables.models.semi_amortised import SemiAmortised, SemiAmortisedModel
+from trainables.models.vq import VqModel
 
 
 class ModelConfig(Config, ABC):
@@ -47,8 +48,14 @@ class ModelConfig(Config, ABC):
         `vocabulary` and `shape` are those of `trainables.data.corpus.Corpus`.
         """
         model = self.build(vocabulary, shape)
+        if isinstance(self.latents, VqLatents):
+            return VqModel(model, self.latents)
         return model if self.inference is None else SemiAmortisedModel(model, self.inference)
 
     @abstractmethod
     def build(self, vocabulary: int, shape: tuple[int, ...]) -> Model:
-        """Build the model itself, without what `inference` adds to it."""
+        """Build the model itself, without what `inference` or quantising adds to it.
+
+        With vq latents its encoder gives the vectors and its decoder reads z as codes, `[K, rows,
+        variables, dimension]`.
+        """

@@ -1,10 +1,10 @@
 """Latent spaces: the prior p(z), and the posterior q(z|x) from what an encoder puts out."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 from torch.distributions import (
@@ -16,9 +16,13 @@ from torch.distributions import (
 
 from trainables.config import Config, Count
 
+NEVER = -1e4  # the logit of what a deterministic q(z|x) rules out: exp of it is 0 in any dtype
+
 
 class GaussianLatents(Config):
     """Independent Gaussian latents with a standard normal prior; z is `[dimensions]`."""
+
+    deterministic: ClassVar[bool] = False
 
     kind: Literal["gaussian"]
     dimensions: Count = 40
@@ -65,10 +69,12 @@ class GaussianLatents(Config):
         return torch.addmm(-0.5 * constant.sum(dim=-1), of_z, of_x.T).to(z.dtype)
 
 
-class CategoricalLatents(Config):
-    """Categorical latents, uniform a priori; z is one-hot, `[variables, categories]`."""
+class _OneHotLatents(Config):
+    """Variables of some categories each, uniform a priori; z is `[variables, categories]`."""
 
-    kind: Literal["categorical"]
+    deterministic: ClassVar[bool] = False
+
+    kind: str
     variables: int = Field(default=8, ge=1, le=10_000)
     categories: int = Field(default=10, ge=2, le=10_000)
 
@@ -114,7 +120,46 @@ class CategoricalLatents(Config):
         return one_hot[torch.stack(digits[::-1], dim=-1)]
 
 
-Latents = Annotated[GaussianLatents | CategoricalLatents, Field(discriminator="kind")]
+class CategoricalLatents(_OneHotLatents):
+    """Categorical latents, uniform a priori; z is one-hot, `[variables, categories]`."""
+
+    kind: Literal["categorical"]
+
+
+class VqLatents(_OneHotLatents):
+    """Vector-quantised latents, uniform a priori: each variable is one of some codes.
+
+    z is one-hot, `[variables, categories]`. The encoder gives a vector of `dimension` numbers for
+    each variable, whose nearest code is certain under q(z|x), and the decoder reads the codes. All
+    variables have the same codes where these are `shared`, as in van den Oord et al. (2017),
+    https://arxiv.org/abs/1711.00937, else codes of their own.
+    """
+
+    deterministic: ClassVar[bool] = True
+
+    kind: Literal["vq"]
+    dimension: Count = 64
+    shared: bool = True
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers an encoder gives for each observation: the vectors."""
+        return self.variables * self.dimension
+
+    @property
+    def width(self) -> int:
+        """How many numbers a decoder reads for each z: the codes."""
+        return self.variables * self.dimension
+
+    def choose(
+        self, index: Int[Tensor, "batch variables"], like: Tensor
+    ) -> Float[Tensor, "batch parameters"]:
+        """Give the logits of q(z|x) that make these categories certain, in the dtype of `like`."""
+        logits = like.new_full((*index.shape, self.categories), NEVER)
+        return logits.scatter_(-1, index[..., None], 0.0).flatten(1)
+
+
+Latents = Annotated[GaussianLatents | CategoricalLatents | VqLatents, Field(discriminator="kind")]
 
 
 def stop_gradient(q: Distribution) -> Distribution:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainables.config import Count
 from trainables.models.config import ModelConfig
 from trainables.models.encoder import Encoder
-from trainables.models.latents import Latents
+from trainables.models.latents import GaussianLatents, Latents, VqLatents
 from trainables.models.model import AmortisedModel
 from trainables.models.vocabulary import VocabularySoftmax
 
@@ -19,7 +19,7 @@ class SymbolMlpConfig(ModelConfig):
     """Sizes of the symbol model; the published one has 128 throughout.
 
     `join` says how a decoder reads the embeddings of several categorical latents, which the paper
-    leaves open.
+    leaves open. Codes of vq latents are such embeddings.
     """
 
     reads: ClassVar[str] = "symbols"
@@ -60,20 +60,25 @@ class SymbolEncoder(Encoder):
 class SymbolMlp(AmortisedModel):
     """Two tanh layers from a symbol's embedding to q(z|x), and from z to a softmax over symbols.
 
-    A decoder of categorical latents has their embeddings in place of its first layer.
+    A decoder of categorical latents has their embeddings in place of its first layer, one of vq
+    latents their codes.
     """
 
     def __init__(self, config: SymbolMlpConfig, vocabulary: int) -> None:
         embedding, hidden, latents = config.embedding, config.hidden, config.latents
         super().__init__(latents, partial(SymbolEncoder, vocabulary, embedding, hidden))
         first: list[nn.Module]
-        if latents.kind == "gaussian":
-            first, width = [nn.Flatten(2), nn.Linear(latents.width, hidden), nn.Tanh()], hidden
-        else:
-            read = CategoryEmbeddings(
-                latents.variables, latents.categories, embedding, config.join
-            )
-            first, width = [read], read.width
+        match latents:
+            case GaussianLatents():
+                first, width = [nn.Flatten(2), nn.Linear(latents.width, hidden), nn.Tanh()], hidden
+            case VqLatents():
+                codes = JoinedCodes(latents.variables, latents.dimension, config.join)
+                first, width = [codes], codes.width
+            case _:
+                read = CategoryEmbeddings(
+                    latents.variables, latents.categories, embedding, config.join
+                )
+                first, width = [read], read.width
         self.decoder = nn.Sequential(*first, nn.Linear(width, hidden), nn.Tanh())
         self.softmax = VocabularySoftmax(hidden, vocabulary)
 
@@ -103,3 +108,16 @@ class CategoryEmbeddings(nn.Module):
         if self.join == "sum":
             return torch.tensordot(z, self.weight, dims=2)
         return torch.einsum("kbvc,vce->kbve", z, self.weight).flatten(2)
+
+
+class JoinedCodes(nn.Module):
+    """The codes of all latent variables, joined into one vector."""
+
+    def __init__(self, variables: int, size: int, join: str) -> None:
+        super().__init__()
+        self.join = join
+        self.width = size if join == "sum" else variables * size
+
+    def forward(self, z: Float[Tensor, "K rows variables size"]) -> Float[Tensor, "K rows width"]:
+        """Give their sum, or one after another."""
+        return z.sum(dim=2) if self.join == "sum" else z.flatten(2)

@@ -14,6 +14,7 @@ from trainables.objectives.critics import CriticHybrid, CriticNeural, CriticSelf
 from trainables.objectives.micmco import Bound, Kl, Power, Renyi
 from trainables.objectives.objective import Objective, ObjectiveConfig, ObjectiveOutput
 from trainables.objectives.vae import Vae
+from trainables.objectives.vq_vae import VqVae
 
 __all__ = [
     "OBJECTIVES",
@@ -35,6 +36,7 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "critic_neural": CriticNeural,
     "critic_hybrid": CriticHybrid,
     "cr_vae": CrVae,
+    "vq_vae": VqVae,
 }
 
 if TYPE_CHECKING:

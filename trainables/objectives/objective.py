@@ -39,11 +39,13 @@ class ObjectiveConfig(Config, ABC):
     """The base of an objective's configuration.
 
     `least_batch` is the smallest batch that means anything to it. One that `augments` gives the
-    encoder other observations than those of the batch.
+    encoder other observations than those of the batch. Only one that `quantises` trains latents
+    whose q(z|x) is a single code.
     """
 
     least_batch: ClassVar[int] = 1
     augments: ClassVar[bool] = False
+    quantises: ClassVar[bool] = False
     name: str
 
     @abstractmethod
@@ -52,6 +54,11 @@ class ObjectiveConfig(Config, ABC):
 
     def refuses_model(self, model: ModelConfig) -> str | None:
         """Say why this objective cannot train such a model, if so, and what to do."""
+        if model.latents.kind == "vq" and not self.quantises:
+            return (
+                f"objective {self.name} has no gradient for an encoder that picks codes; vq "
+                "latents are trained by objective vq_vae, so use that, or other latents"
+            )
         return self.refuses(model.latents.kind)
 
     def refuses_batches(self, batch_size: int, n_observations: int | None) -> str | None:  # noqa: ARG002
