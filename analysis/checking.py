@@ -2,7 +2,8 @@
 
 The interval of a frontier statement's number comes from bootstrap replicates
 (`analysis.replicates`, which has the limits), that of a statement about single configurations from
-their seeds (`analysis.seeds`). Intervals are per statement: among many statements about arms that
+their seeds (`analysis.seeds`), that of one about a swept knob from the configurations
+(`analysis.trends`). Intervals are per statement: among many statements about arms that
 do not differ, one in twenty may look decided.
 """
 
@@ -16,6 +17,8 @@ from analysis.claims import UNDECIDED, Arm, Measured, Sampled, Statement, Verdic
 from analysis.frontier import SMALL_ESS, Unit
 from analysis.replicates import replicate
 from analysis.seeds import OfSeeds, why_no_seeds
+from analysis.trends import MIN_CONFIGURATIONS as FEWEST_OF_A_TREND
+from analysis.trends import OfConfigurations
 
 MIN_CONFIGURATIONS = 8  # per arm; the best of fewer is luck
 _NO_POINTS = pd.DataFrame({"config_hash": [], "seed": []})
@@ -42,6 +45,7 @@ def check(
 ) -> Evidence:
     """Answer a statement from each arm's points, those of `analysis.frontier.Frontier`.
 
+    For one of `analysis.bounds.AlongTraining` they are the rows of `analysis.training` instead.
     The same points, in whatever order, and the same seed give the same answer.
     """
     given = {arm: points.get(arm, _NO_POINTS) for arm in arms_of(statement)}
@@ -54,7 +58,9 @@ def check(
 
     if missing := [str(arm) for arm, n in counts.items() if n == 0]:
         return undecided(f"no finished trial of {' or '.join(missing)}")
-    if few := _too_few_seeds(given) if by_seed else _too_few(counts):
+    of_knob = isinstance(statement, OfConfigurations)
+    least = FEWEST_OF_A_TREND if of_knob else MIN_CONFIGURATIONS
+    if few := _too_few_seeds(given) if by_seed else _too_few(counts, least):
         return undecided(few)
     together = pd.concat(given.values())
     if together["data_sha256"].nunique() > 1:
@@ -65,16 +71,16 @@ def check(
     if isinstance(measured, str):
         return undecided(measured)
     reason = "the interval reaches to both sides" if measured.verdict == UNDECIDED else ""
-    if isinstance(statement, OfSeeds):
-        return Evidence(
-            measured.verdict, measured, counts, reason, statement.cautions(arms), seeds
-        )
-    return Evidence(measured.verdict, measured, counts, reason, _cautions(together))
+    if isinstance(statement, OfSeeds | OfConfigurations):
+        cautions = statement.cautions(arms)
+    else:
+        cautions = _cautions(together)
+    return Evidence(measured.verdict, measured, counts, reason, cautions, seeds)
 
 
-def _too_few(counts: Mapping[Arm, int]) -> str:
-    few = [f"{arm} has {n}" for arm, n in counts.items() if n < MIN_CONFIGURATIONS]
-    return f"{' and '.join(few)} configurations; {MIN_CONFIGURATIONS} are needed" if few else ""
+def _too_few(counts: Mapping[Arm, int], least: int) -> str:
+    few = [f"{arm} has {n}" for arm, n in counts.items() if n < least]
+    return f"{' and '.join(few)} configurations; {least} are needed" if few else ""
 
 
 def _too_few_seeds(given: Mapping[Arm, pd.DataFrame]) -> str:

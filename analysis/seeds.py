@@ -24,14 +24,28 @@ NEAR_CEILING = 0.9  # of what a meter can read
 
 
 class Quantity(NamedTuple):
-    """A stored figure, in nats per observation, and the most that its meter can read.
+    """A stored figure, what it is measured in, and the most that its meter can read.
 
-    `column` and `ceiling` are columns of the stored rows.
+    `column` and `ceiling` are columns of the stored rows; a share or a count has no unit. `meter`
+    is that of `evaluation.meters` which measures it, where an experiment has to ask for it.
     """
 
     name: str
     column: str
     ceiling: str | None = None
+    unit: str = "nats per observation"
+    meter: str | None = None
+
+    @property
+    def full_name(self) -> str:
+        """Give its name and unit."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
+    @property
+    def missing(self) -> str:
+        """Say that too little of it is stored, and how to have it measured."""
+        how = f"; run it with --set trial.evaluation.meters.{self.meter}={{}}"
+        return f"too few trials have a stored {self.name}{how if self.meter else ''}"
 
     def __str__(self) -> str:
         """Give its name."""
@@ -42,6 +56,15 @@ NLL = Quantity("NLL", "nll")
 KL = Quantity("KL", "kl")
 BATCH_MI = Quantity("MI as published", "mi_q_batch", "mi_q_batch_ceiling")
 SET_MI = Quantity("MI of the whole set", "mi_q", "mi_q_ceiling")
+MODEL_MI = Quantity("MI of the model", "mi")
+ACTIVE_UNITS = Quantity("number of active units", "active_units", unit="")
+COLLAPSED = Quantity("share of collapsed dimensions", "collapsed_share", unit="", meter="collapse")
+PROBE = Quantity("accuracy of the linear probe", "probe_accuracy", unit="", meter="probes")
+NEIGHBOURS = Quantity("accuracy of k-NN", "knn_accuracy", unit="", meter="probes")
+KL_WEIGHT = Quantity("weight of the KL", "kl_weight", unit="")
+BOUND = Quantity("bound of the contrast", "critic_bound", "critic_ceiling")
+
+_BY_IMPORTANCE = (NLL, MODEL_MI)  # estimated by importance sampling
 
 
 class OfSeeds(ABC):
@@ -66,10 +89,14 @@ class _OfMeans(OfSeeds):
 
     def difference(self, arms: Sequence[Sampled], region: tuple[float, float]) -> Measured | str:
         """Measure the mean of A minus the mean of B."""
-        a, b = (_values(arm.points, self.quantity.column) for arm in arms)
+        a, b = (stored(arm.points, self.quantity.column) for arm in arms)
         if len(a) < MIN_SEEDS or len(b) < MIN_SEEDS:
-            return f"too few trials have a stored {self.quantity}"
-        name = f"difference of the mean {self.quantity}, nats per observation"
+            return self.quantity.missing
+        if not self.quantity.unit and len(alike := {*a, *b}) == 1:
+            return (
+                f"the {self.quantity} is {alike.pop():g} in every trial of both: nothing to tell"
+            )
+        name = f"difference of the mean {self.quantity.full_name}"
         return Measured(name, *welch(a, b), region)
 
     def cautions(self, arms: Sequence[Sampled]) -> tuple[str, ...]:
@@ -78,19 +105,13 @@ class _OfMeans(OfSeeds):
         found = []
         if (column := self.quantity.ceiling) is not None:
             ceiling = float(points[column].astype("float64").mean())
-            reads = max(float(_values(arm.points, self.quantity.column).mean()) for arm in arms)
+            reads = max(float(stored(arm.points, self.quantity.column).mean()) for arm in arms)
             if reads >= NEAR_CEILING * ceiling:
                 found.append(
                     f"the {self.quantity} cannot exceed {ceiling:.3g} nats and reads {reads:.3g}: "
                     "it saturates, and hides by how much the arms differ"
                 )
-        weak = int((points["ess"].astype("float64") < SMALL_ESS).sum())
-        if self.quantity == NLL and weak:
-            found.append(
-                f"{weak} of {len(points)} trials have an effective sample size below "
-                f"{SMALL_ESS:g}, so that their NLL is too high"
-            )
-        return tuple(found)
+        return (*found, *weak_samples(points, self.quantity))
 
 
 @dataclass(frozen=True)
@@ -249,6 +270,18 @@ def welch(a: Array, b: Array, level: float = LEVEL) -> tuple[float, float, float
     return difference, difference - half, difference + half
 
 
-def _values(points: pd.DataFrame, column: str) -> Array:
+def weak_samples(points: pd.DataFrame, quantity: Quantity) -> tuple[str, ...]:
+    """Point out figures that rest on small effective sample sizes."""
+    weak = int((points["ess"].astype("float64") < SMALL_ESS).sum())
+    if quantity not in _BY_IMPORTANCE or not weak:
+        return ()
+    return (
+        f"{weak} of {len(points)} trials have an effective sample size below {SMALL_ESS:g}, so "
+        f"that their {quantity} is too high",
+    )
+
+
+def stored(points: pd.DataFrame, column: str) -> Array:
+    """Give the finite values of a column of the rows."""
     values = points[column].to_numpy(np.float64, na_value=np.nan)
     return values[np.isfinite(values)]

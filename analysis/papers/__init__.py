@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from analysis.papers.control_vae import CONTROL_VAE
+from analysis.papers.cr_vae import CR_VAE
 from analysis.papers.melis import MELIS
 from analysis.papers.menon import MENON
 from analysis.papers.paper import Paper
 
-PAPERS: Mapping[str, Paper] = {"melis": MELIS, "menon": MENON}
+PAPERS: Mapping[str, Paper] = {paper.name: paper for paper in (MELIS, MENON, CR_VAE, CONTROL_VAE)}

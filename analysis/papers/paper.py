@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.bounds import AlongTraining
 from analysis.checking import Evidence, check
 from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Statement, Verdict, arms_of
 from analysis.frontier import Unit
@@ -54,7 +55,7 @@ class Picture(NamedTuple):
 
 
 class Paper(NamedTuple):
-    """A paper, as far as the shipped experiments cover it."""
+    """A paper, as far as the shipped experiments cover it; `notes` are sentences about it."""
 
     name: str
     title: str
@@ -62,6 +63,7 @@ class Paper(NamedTuple):
     claims: tuple[Claim, ...]
     not_covered: tuple[NotCovered, ...]
     pictures: tuple[Picture, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -85,9 +87,20 @@ class Answer(NamedTuple):
     evidence: tuple[Evidence, ...]
 
 
-def answer(claim: Claim, points: Mapping[Arm, pd.DataFrame], unit: Unit) -> Answer:
-    """Answer a claim: one statement that does not hold is enough for the claim not to hold."""
-    evidence = tuple(check(statement, points, unit) for statement in claim.statements)
+def answer(
+    claim: Claim,
+    points: Mapping[Arm, pd.DataFrame],
+    unit: Unit,
+    curves: Mapping[Arm, pd.DataFrame] | None = None,
+) -> Answer:
+    """Answer a claim: one statement that does not hold is enough for the claim not to hold.
+
+    `curves` are the rows of `analysis.training`, for statements about what is so along training.
+    """
+    evidence = tuple(
+        check(statement, (curves or {}) if isinstance(statement, AlongTraining) else points, unit)
+        for statement in claim.statements
+    )
     verdicts = {found.verdict for found in evidence}
     verdict = FAILS if FAILS in verdicts else UNDECIDED if UNDECIDED in verdicts else HOLDS
     return Answer(claim, verdict, evidence)

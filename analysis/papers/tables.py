@@ -17,7 +17,6 @@ PERPLEXITY = "perplexity"
 NLL = "NLL per token"
 KL = "KL per token"
 
-AU = seeds.Quantity("AU", "active_units")
 LARGE_POOL = "MI, whole set"
 # The figures of one configuration, by their name in a table.
 _OF_SEEDS = {
@@ -25,7 +24,7 @@ _OF_SEEDS = {
     "KL": seeds.KL,
     "MI": seeds.BATCH_MI,
     LARGE_POOL: seeds.SET_MI,
-    "AU": AU,
+    "AU": seeds.ACTIVE_UNITS,
 }
 
 TIME, EPOCH_TIME, HOURS, EPOCHS, UPDATES = "time", "per epoch", "hours", "epochs", "updates"
@@ -77,7 +76,7 @@ Measure = Callable[[Points], Mapping[Arm, Found | str]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a paper.
+    """A table of a paper, or of ours where no method has a published figure.
 
     `measure` gives the figures of each arm from its points, those of `analysis.frontier.Frontier`,
     or says why it has none. With `methods_down` a method is a row, else it is a column. `notes`
@@ -98,6 +97,11 @@ class Table:
     def arms(self) -> tuple[Arm, ...]:
         """Give the arms of its methods."""
         return tuple(method.arm for method in self.methods)
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether there is any published figure to set ours beside."""
+        return any(method.published for method in self.methods)
 
     def found(self, points: Points) -> Mapping[Arm, Found | str]:
         """Measure the arms of the table that have points."""
@@ -134,17 +138,49 @@ def over_seeds(points: Points) -> dict[Arm, Found | str]:
 
     An arm with several configurations has none: which of them a table would mean is not said.
     """
-    return {arm: _single(of_arm) or _of_seeds(of_arm) for arm, of_arm in points.items()}
+    return _means(_OF_SEEDS, points)
 
 
-def _of_seeds(points: pd.DataFrame) -> Found:
-    figures = {name: _figure(_numbers(points[q.column])) for name, q in _OF_SEEDS.items()}
+def means(quantities: Mapping[str, seeds.Quantity]) -> Measure:
+    """Give a measure like `over_seeds`, of other figures by the name that they have in a table."""
+    return partial(_means, quantities)
+
+
+def _means(quantities: Mapping[str, seeds.Quantity], points: Points) -> dict[Arm, Found | str]:
+    return {
+        arm: _single(of_arm) or _of_seeds(quantities, of_arm) for arm, of_arm in points.items()
+    }
+
+
+def _of_seeds(quantities: Mapping[str, seeds.Quantity], points: pd.DataFrame) -> Found:
+    figures = {name: _figure(_numbers(points[q.column])) for name, q in quantities.items()}
     ceilings = {
         name: _figure(_numbers(points[quantity.ceiling])).value
-        for name, quantity in _OF_SEEDS.items()
+        for name, quantity in quantities.items()
         if quantity.ceiling is not None
     }
     return Found(figures, 1, points["seed"].nunique(), ceilings)
+
+
+def at_information(heads: Mapping[str, float]) -> Measure:
+    """Give a measure of an arm's frontier: the lowest NLL at an MI of at least so many nats.
+
+    Both per observation, and of the model; `heads` has the MI by the name of its figure. A
+    configuration's figures are means over its seeds. Where none has as much MI there is no figure.
+    """
+    return partial(_at_information, heads)
+
+
+def _at_information(heads: Mapping[str, float], points: Points) -> dict[Arm, Found | str]:
+    found: dict[Arm, Found | str] = {}
+    for arm, of_arm in points.items():
+        figures = of_arm[["nll", "mi"]].astype("float64").groupby(of_arm["config_hash"]).mean()
+        lowest = {
+            name: Figure(float(figures["nll"][figures["mi"] >= least].min()))
+            for name, least in heads.items()
+        }
+        found[arm] = Found(lowest, len(figures), of_arm["seed"].nunique())
+    return found
 
 
 def costs(reference: Arm) -> Measure:

@@ -1,5 +1,6 @@
 """What stored runs answer to a paper's claims, in words and as a table."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -7,22 +8,31 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.checking import Evidence
-from analysis.claims import UNDECIDED, Arm
+from analysis.claims import UNDECIDED, Arm, arms_of
 from analysis.frontier import Unit, frontier_points
 from analysis.papers.paper import Answer, Claim, Paper, answer
 from analysis.replicates import LEVEL, N_REPLICATES
 from analysis.seeds import OfSeeds
+from analysis.training import training_curves
+from analysis.trends import OfConfigurations
 from sweeper.stored.choices import unit_of
 from sweeper.stored.protocols import Protocol, Recognised
 
+WIDTH = 99  # of what is printed
+
 
 class Group(NamedTuple):
-    """Runs that were made alike, whose arms therefore compare."""
+    """Runs that were made alike, whose arms therefore compare.
+
+    `points` are those of `analysis.frontier`, `curves` the rows of all evaluations of the same
+    trials.
+    """
 
     protocol: Protocol
     runs: tuple[Recognised, ...]
     points: Mapping[Arm, pd.DataFrame]
     units: Mapping[str, Unit]
+    curves: Mapping[Arm, pd.DataFrame] = {}
 
     @property
     def text(self) -> str:
@@ -37,16 +47,26 @@ def group_runs(found: Sequence[Recognised]) -> list[Group]:
     for protocol, alike in groupby(ordered, key=lambda r: r.protocol):
         members = tuple(alike)
         points: dict[Arm, pd.DataFrame] = {}
+        curves: dict[Arm, pd.DataFrame] = {}
         units: dict[str, Unit] = {}
         for experiment in dict.fromkeys(member.experiment for member in members):
-            rows = pd.concat([m.rows for m in members if m.experiment == experiment])
-            rows = rows.drop(columns="run").drop_duplicates("trial_id")
+            evaluated = pd.concat([m.evaluations for m in members if m.experiment == experiment])
+            evaluated = evaluated.drop(columns="run").drop_duplicates(
+                ["trial_id", "step", "final"]
+            )
+            rows = evaluated[evaluated["final"]]
             unit = unit_of(rows)
             units[experiment] = unit
-            of_arms = frontier_points(rows, unit).points.groupby("arm")
-            points |= {Arm(experiment, str(arm)): of_arm for arm, of_arm in of_arms}
-        groups.append(Group(protocol, members, points, units))
+            frontier = frontier_points(rows, unit)
+            points |= _by_arm(experiment, frontier.points)
+            ended = evaluated["trial_id"].isin(frontier.points["trial_id"])
+            curves |= _by_arm(experiment, training_curves(evaluated[ended], frontier))
+        groups.append(Group(protocol, members, points, units, curves))
     return groups
+
+
+def _by_arm(experiment: str, rows: pd.DataFrame) -> dict[Arm, pd.DataFrame]:
+    return {Arm(experiment, str(arm)): of_arm for arm, of_arm in rows.groupby("arm")}
 
 
 def answer_all(paper: Paper, groups: Sequence[Group]) -> list[tuple[Answer, Group | None]]:
@@ -60,7 +80,7 @@ def answer_all(paper: Paper, groups: Sequence[Group]) -> list[tuple[Answer, Grou
         ]
         for group in able:
             unit = next(group.units[arm.experiment] for arm in claim.arms if arm in group.points)
-            answers.append((answer(claim, group.points, unit), group))
+            answers.append((answer(claim, group.points, unit, group.curves), group))
         if not able:
             answers.append((answer(claim, {}, "observation"), None))
     return answers
@@ -68,7 +88,7 @@ def answer_all(paper: Paper, groups: Sequence[Group]) -> list[tuple[Answer, Grou
 
 def claim_lines(answers: Sequence[tuple[Answer, Group | None]]) -> list[str]:
     """Tell each claim's answer and the evidence for it; those without any run briefly."""
-    said = [f"claims, with {LEVEL:.0%} intervals {_intervals(answers)}"]
+    said = textwrap.wrap(f"claims, with {LEVEL:.0%} intervals {_intervals(answers)}", WIDTH)
     for found, group in answers:
         if group is None:
             continue
@@ -87,12 +107,18 @@ def claim_lines(answers: Sequence[tuple[Answer, Group | None]]) -> list[str]:
 
 def _intervals(answers: Sequence[tuple[Answer, Group | None]]) -> str:
     statements = [statement for found, _ in answers for statement in found.claim.statements]
-    by_seed = [isinstance(statement, OfSeeds) for statement in statements]
-    replicates = (
-        f"from {N_REPLICATES} bootstrap replicates of configurations, seeds and Monte Carlo errors"
-    )
-    ways = [replicates] * (not all(by_seed)) + ["of Welch's t over seeds"] * any(by_seed)
-    return ", or ".join(ways)
+    of_knobs = [isinstance(statement, OfConfigurations) for statement in statements]
+    pairs = [isinstance(s, OfSeeds) and len(arms_of(s)) > 1 for s in statements]
+    single = [isinstance(s, OfSeeds) and len(arms_of(s)) == 1 for s in statements]
+    others = not all(map(any, zip(of_knobs, pairs, single, strict=True)))
+    ways = {
+        f"from {N_REPLICATES} bootstrap replicates of configurations, seeds and Monte Carlo "
+        "errors": others,
+        "of Welch's t over seeds": any(pairs),
+        "of Student's t over seeds": any(single),
+        "of Student's t over configurations": any(of_knobs),
+    }
+    return ", or ".join(way for way, is_taken in ways.items() if is_taken)
 
 
 def _title(claim: Claim) -> str:

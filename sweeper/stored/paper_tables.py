@@ -10,9 +10,8 @@ import pandas as pd
 from analysis.claims import Arm
 from analysis.papers.tables import Figure, Found, Head, Method, Table
 from analysis.tables import to_text
-from sweeper.stored.answers import Group
+from sweeper.stored.answers import WIDTH, Group
 
-WIDTH = 99
 NONE = "–"
 
 
@@ -45,7 +44,12 @@ def measure(table: Table, groups: Sequence[Group]) -> list[Ours]:
 
 
 def table_lines(table: Table, ours: Sequence[Ours]) -> list[str]:
-    """Lay a table out as the paper does, ours beside the published, with what there is to note."""
+    """Lay a table out as the paper does, ours beside the published, with what there is to note.
+
+    Where nothing is published ours stand alone, without the figures that nobody measured.
+    """
+    if not table.is_published and not ours:
+        return [f"{table.number}: {table.title}", *_notes(table, ours)]
     laid_out = _methods_down(table, ours) if table.methods_down else _methods_across(table, ours)
     notes = [*table.notes, *_notes(table, ours)]
     return [
@@ -105,25 +109,40 @@ def _row(
 
 def _methods_down(table: Table, ours: Sequence[Ours]) -> pd.DataFrame:
     """A row for each method, and below it one for each of ours."""
-    heads = [head.name for head in table.heads]
+    heads = [head.name for head in table.heads if table.is_published or _is_known(head, ours)]
+    alone = not table.is_published and len(ours) == 1
     lines: list[dict[str, str]] = []
     for method in table.methods:
-        of_paper = {head.name: _published(method, head) for head in table.heads}
-        lines.append({"": method.name, **of_paper, "seeds": ""})
+        if not alone:
+            of_paper = {
+                head.name: _published(method, head) if table.is_published else ""
+                for head in table.heads
+            }
+            lines.append({"": method.name, **of_paper, "seeds": ""})
         for own in ours:
+            name = method.name if alone else f"  {own.name}"
             if found := own.of(method):
                 cells = {head.name: _cell(found.figures, head) for head in table.heads}
-                lines.append({"": f"  {own.name}", **cells, "seeds": str(found.n_seeds)})
+                lines.append({"": name, **cells, "seeds": str(found.n_seeds)})
+            elif alone:
+                lines.append({"": name, **dict.fromkeys(heads, NONE), "seeds": ""})
     return pd.DataFrame(lines, columns=["", *heads, "seeds"])
+
+
+def _is_known(head: Head, ours: Sequence[Ours]) -> bool:
+    every = [found for own in ours for found in own.found.values() if isinstance(found, Found)]
+    return any(_cell(found.figures, head) != NONE for found in every)
 
 
 def _methods_across(table: Table, ours: Sequence[Ours]) -> pd.DataFrame:
     """A block of rows, one for each figure, for the paper and for each of ours."""
     names = [method.name for method in table.methods]
-    lines: list[dict[str, str]] = [{"": "published", **dict.fromkeys(names, "")}]
-    for head in table.heads:
-        cells = {method.name: _published(method, head) for method in table.methods}
-        lines.append({"": f"  {head.name}", **cells})
+    lines: list[dict[str, str]] = []
+    if table.is_published:
+        lines.append({"": "published", **dict.fromkeys(names, "")})
+        for head in table.heads:
+            cells = {method.name: _published(method, head) for method in table.methods}
+            lines.append({"": f"  {head.name}", **cells})
     for own in ours:
         of_methods = {method.name: own.of(method) for method in table.methods}
         lines.append({"": own.name, **dict.fromkeys(names, "")})
@@ -173,7 +192,8 @@ def _notes(table: Table, ours: Sequence[Ours]) -> Iterator[str]:
         if split != table.split:
             causes.append("training fit" if split == "train" else f"not the {table.split} split")
         causes += ["another protocol"] * (not own.group.protocol.as_shipped)
-        caution = "" if own.comparable else f" ({', '.join(causes)}: not comparable)"
+        is_told = table.is_published and not own.comparable
+        caution = f" ({', '.join(causes)}: not comparable)" if is_told else ""
         yield f"{own.name}: {own.group.text}{caution}"
         measured = [found for method in table.methods if (found := own.of(method))]
         ceilings = {name: most for found in measured for name, most in found.ceilings.items()}

@@ -4,6 +4,7 @@ Needs neither torch nor Ray, so it works wherever results can be read.
 """
 
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sweeper.errors import SweeperError
 from sweeper.located import unknown
 from sweeper.roots import Storage, runs_root
 from sweeper.runs import RunDirectory
-from sweeper.stored.answers import answer_all, claim_lines, claim_rows, group_runs
+from sweeper.stored.answers import WIDTH, answer_all, claim_lines, claim_rows, group_runs
 from sweeper.stored.choices import writable
 from sweeper.stored.paper_tables import measure, table_lines, table_rows
 from sweeper.stored.protocols import Recognised, Shipped, recognise, recognise_all
@@ -58,6 +59,7 @@ def describe(
     tables = [(table, measure(table, groups)) for table in paper.tables]
     sections = [
         [paper.title],
+        [line for note in paper.notes for line in textwrap.wrap(note, WIDTH)],
         ["runs", *(_runs(found) or [f"  none in {runs_root(storage)}"])],
         [f"warning: {problem}" for problem in problems],
         *(table_lines(table, ours) for table, ours in tables),

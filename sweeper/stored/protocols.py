@@ -63,16 +63,22 @@ class Shipped(NamedTuple):
 
 
 class Recognised(NamedTuple):
-    """A stored run of a shipped experiment, with its final rows under the shipped arms' names.
+    """A stored run of a shipped experiment, with its rows under the shipped arms' names.
 
     `experiment` is the name of the shipped file, and `n_trials` how many it has at that scale.
+    `evaluations` are the rows of all evaluations of the trials that have ended.
     """
 
     run: RunDirectory
     experiment: str
     protocol: Protocol
-    rows: pd.DataFrame
+    evaluations: pd.DataFrame
     n_trials: int
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Give the final rows, one a trial that has ended."""
+        return self.evaluations[self.evaluations["final"]]
 
 
 def recognise_all(
@@ -114,7 +120,7 @@ def recognise(
     scale = stored.get("scale")
     title = Shipped(experiment).title
     complete, with_defaults = _complete(experiment, scale)
-    rows = read_runs([run.path], final_only=True, damaged=damaged)
+    rows = read_runs([run.path], damaged=damaged)
     arms = _arms(stored, name)
     if set(arms) == {name} != {title}:  # the single arm of an experiment is called like it
         arms = {title: arms[name]}

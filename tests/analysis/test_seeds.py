@@ -16,6 +16,7 @@ from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Statement
 from analysis.frontier import frontier_points
 from analysis.seeds import (
     BATCH_MI,
+    COLLAPSED,
     KL,
     MIN_SEEDS,
     NLL,
@@ -135,6 +136,37 @@ def test_few_seeds_several_configurations_and_missing_figures_are_not_enough(
     assert (unknown.verdict, unknown.reason) == (UNDECIDED, "too few trials have a stored KL")
     assert missing.reason == f"no finished trial of {B}"
     assert missing.n_seeds == {A: 3, B: 0}
+
+
+def test_a_figure_that_has_to_be_asked_for_says_how(arm: MakeArm) -> None:
+    found = answer(Greater(A, B, COLLAPSED), *[arm("collapsed_share", [math.nan] * 3)] * 2)
+
+    assert found.reason == (
+        "too few trials have a stored share of collapsed dimensions; run it with --set "
+        "trial.evaluation.meters.collapse={}"
+    )
+
+
+def test_a_share_has_no_unit(arm: MakeArm) -> None:
+    shares = [arm("collapsed_share", [share] * 3) for share in (0.5, 0.25)]
+    found = answer(Greater(A, B, COLLAPSED), *shares)
+
+    assert found.measured is not None
+    assert found.measured.quantity == "difference of the mean share of collapsed dimensions"
+    assert found.measured.estimate == 0.25
+
+
+def test_where_nothing_collapses_nothing_is_told_of_it(arm: MakeArm) -> None:
+    """Two shares of 0 do not speak against a remedy, which has had nothing to do."""
+    none, some = arm("collapsed_share", [0.0] * 3), arm("collapsed_share", [0.5] * 3)
+    found = answer(Greater(A, B, COLLAPSED), none, none)
+
+    assert found.verdict == UNDECIDED
+    assert found.reason == (
+        "the share of collapsed dimensions is 0 in every trial of both: nothing to tell"
+    )
+    assert answer(Greater(A, B, COLLAPSED), some, none).verdict == HOLDS
+    assert answer(Greater(A, B, COLLAPSED), none, some).verdict == FAILS
 
 
 def test_different_data_do_not_compare(arm: MakeArm) -> None:

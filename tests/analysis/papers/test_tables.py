@@ -19,11 +19,14 @@ from analysis.papers.tables import (
     Head,
     Method,
     Table,
+    at_information,
     best,
     best_figures,
     costs,
+    means,
     over_seeds,
 )
+from analysis.seeds import COLLAPSED, MODEL_MI
 
 Rows = Callable[..., pd.DataFrame]
 A, B, C = (Arm("room/experiment", name) for name in "abc")
@@ -167,3 +170,39 @@ def test_a_table_measures_its_own_arms_that_have_points(
     assert table.arms == (A, B)
     assert set(table.found({A: seeds(), B: seeds().iloc[:0], C: seeds()})) == {A}
     assert table.found({C: seeds()}) == {}
+
+
+def test_other_figures_over_seeds_go_by_the_names_that_a_table_has(
+    seeds: Callable[..., pd.DataFrame],
+) -> None:
+    points = {A: seeds(collapsed_share=[0.5, 0.25, 0.0]), B: seeds(collapsed_share=math.nan)}
+    found = means({"collapsed": COLLAPSED, "MI": MODEL_MI})(points)
+
+    assert isinstance(found[A], Found)
+    assert found[A].figures == {"collapsed": Figure(0.25, 0.25), "MI": Figure(1.0, 0.0)}
+    assert found[A].ceilings == {}
+    assert isinstance(found[B], Found)
+    assert math.isnan(found[B].figures["collapsed"].value)
+
+
+def test_the_lowest_nll_at_an_information_is_that_of_a_configuration_which_has_it(
+    rows: Rows,
+) -> None:
+    """Of configuration a one seed has the lowest NLL and the most MI; its mean has neither."""
+    stored = rows([(80.0, 12.0), (90.0, 6.0), (86.0, 10.0), (84.0, 3.0)])
+    points = frontier_points(stored.assign(config_hash=list("aabc"), seed=[0, 1, 0, 0])).points
+    found = at_information({"any": 0.0, "8": 8.0, "10": 10.0, "11": 11.0})({A: points})[A]
+
+    assert isinstance(found, Found)
+    values = {name: figure.value for name, figure in found.figures.items()}
+    assert math.isnan(values.pop("11"))
+    assert values == {"any": 84.0, "8": 85.0, "10": 86.0}
+    assert found.n_configurations == 3
+
+
+def test_a_table_is_published_where_a_method_is() -> None:
+    def table(*methods: Method) -> Table:
+        return Table("1", "title", "test", (Head("NLL", 2),), methods, over_seeds)
+
+    assert table(Method("a", {}, A), Method("b", {"NLL": Figure(1.0)}, B)).is_published
+    assert not table(Method("a", {}, A), Method("b", {}, B)).is_published

@@ -154,3 +154,53 @@ def test_rows_of_methods_in_columns_count_configurations(table: Callable[..., Ta
         *("source", "comparable", "column", "figure", "value", "configurations", "runs"),
     ]
     assert rows["configurations"].isna().tolist() == [True] * 3 + [False] * 3
+
+
+UNPUBLISHED = tuple(Method(method.name, {}, method.arm) for method in METHODS)
+
+
+def test_where_nothing_is_published_one_of_ours_is_the_row_of_its_method(
+    table: Callable[..., Table],
+) -> None:
+    """Without the KL, which nobody measured; a protocol of ours needs no comparing."""
+    own = Table("ours", "a title", "test", table().heads, UNPUBLISHED, by_hand)
+    lines = table_lines(own, measure(own, [group({A: 90.125, B: -1.0}, scale="small")]))
+
+    assert [line.split() for line in lines[2:6]] == [
+        ["NLL", "seeds"],
+        ["first", "90.12", "(0.25)", "3"],
+        ["second", "–"],
+        ["third", "–"],
+    ]
+    assert "ours (1): test split, scale small" in lines
+    across = Table("ours", "t", "test", own.heads, UNPUBLISHED, by_hand, methods_down=False)
+    lines = table_lines(across, measure(across, [group({A: 90.125})]))
+    assert [line.split() for line in lines[2:5]] == [
+        ["first", "second", "third"],
+        ["ours", "(1)"],
+        ["NLL", "90.12", "(0.25)", "–", "–"],
+    ]
+
+
+def test_where_nothing_is_published_several_of_ours_lie_below_their_method(
+    table: Callable[..., Table],
+) -> None:
+    own = Table("ours", "a title", "test", table().heads, UNPUBLISHED, by_hand)
+    groups = [group({A: 90.125}), group({A: 80.0}, scale="small")]
+    lines = table_lines(own, measure(own, groups))
+
+    assert [line.split() for line in lines[2:7]] == [
+        ["NLL", "seeds"],
+        ["first"],
+        ["ours", "(1)", "90.12", "(0.25)", "3"],
+        ["ours", "(2)", "80.00", "(0.25)", "3"],
+        ["second"],
+    ]
+
+
+def test_where_nothing_is_published_and_nothing_ran_there_is_a_line(
+    table: Callable[..., Table],
+) -> None:
+    own = Table("ours", "a title", "test", table().heads, UNPUBLISHED, by_hand, notes=("Long.",))
+
+    assert table_lines(own, []) == ["ours: a title", "ours: no run with the test split"]
