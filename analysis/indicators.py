@@ -5,7 +5,7 @@ together: their reference is made of both.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -25,10 +25,13 @@ INDICATORS: Mapping[str, str] = MappingProxyType(
 BUDGETS: Mapping[str, str] = MappingProxyType(
     {
         "trials": "trials ended",
-        "gradient_evaluations": "gradient evaluations (updates × batch size × samples K)",
+        "gradient_evaluations": "gradient evaluations (samples of z differentiated in training)",
+        "encoder_passes": "encoder passes (observations read in training)",
+        "decoder_passes": "decoder passes (samples of z scored in training)",
         "seconds": "seconds of training and evaluation",
     }
 )
+_PASSES = ("encoder_passes", "decoder_passes")  # which older rows do not have
 MARGIN = 0.1  # of the frontiers' range of NLL
 _LEAST_MARGIN = 0.01  # nats, where that range is nothing
 
@@ -113,15 +116,16 @@ def indicator_table(
 
 
 def gradient_evaluations(rows: pd.DataFrame) -> pd.Series:
-    """Count the samples whose gradient was taken: updates × batch size × K, NaN where unknown.
+    """Give the samples whose gradient was taken, NaN where unknown.
 
-    `rows` are stored final rows with `step`, `updates`, those of inner loops too, which are the
-    steps where they are null, and `trial`, the resolved trial as JSON. K is `objective.samples`,
-    the larger where two terms have their own, and 1 where there is none. What a step costs beyond
-    its gradients, such as the inner steps of SA-VAE, is not counted.
+    `rows` are stored final rows. Where they have `gradient_evaluations` these were counted. In
+    others, which are older, it is updates × batch size × K by `step`, `updates`, those of inner
+    loops too, which are the steps where they are null, and `trial`, the resolved trial as JSON.
+    K is then `objective.samples`, the larger where two terms have their own, and 1 where there is
+    none; gradients beside those of updates, such as of the inner steps of SA-VAE, are left out.
     """
     updates = rows["updates"].fillna(rows["step"])
-    return pd.Series(
+    derived = pd.Series(
         [
             n_updates * _samples_per_step(trial)
             for n_updates, trial in zip(updates, rows["trial"], strict=True)
@@ -129,6 +133,8 @@ def gradient_evaluations(rows: pd.DataFrame) -> pd.Series:
         index=rows.index,
         dtype=np.float64,
     )
+    counted = rows.get("gradient_evaluations")
+    return derived if counted is None else counted.astype(np.float64).fillna(derived)
 
 
 def _samples_per_step(trial: object) -> float:
@@ -144,13 +150,17 @@ def budget_curve(trials: pd.DataFrame, against: Reference) -> pd.DataFrame:
     """Give the hypervolume after each trial that ended, in the order in which they ended.
 
     `trials` has a row per ended trial, whatever became of it, since all cost: `created_at`,
-    `trial_id`, `seconds`, `gradient_evaluations`, and `nll_value` and `mi_value`, NaN for one
-    that is no point. Gives the columns `BUDGETS`, summed so far, and `hypervolume`; a cost that is
-    unknown counts as none.
+    `trial_id`, the `BUDGETS`, of which `trials` is not there, and `nll_value` and `mi_value`, NaN
+    for one that is no point. Gives the columns `BUDGETS`, summed so far, and `hypervolume`; a cost
+    that is unknown counts as none. A budget is left out where a point's cost in it is unknown, but
+    for gradient evaluations and seconds.
     """
     ordered = trials.sort_values(["created_at", "trial_id"], kind="stable")
     curve = pd.DataFrame({"trials": np.arange(1, len(ordered) + 1, dtype=np.float64)})
-    for name in ("gradient_evaluations", "seconds"):
+    points = ordered["nll_value"].notna()
+    for name in list(BUDGETS)[1:]:
+        if name in _PASSES and (name not in ordered or ordered.loc[points, name].isna().any()):
+            continue
         curve[name] = ordered[name].astype(np.float64).fillna(0.0).cumsum().to_numpy()
     losses = np.column_stack([ordered["nll_value"], -ordered["mi_value"]]).astype(np.float64)
     nadir = [against.nadir[0], -against.nadir[1]]
@@ -163,6 +173,12 @@ def budget_curve(trials: pd.DataFrame, against: Reference) -> pd.DataFrame:
             volume = moocore.hypervolume(front, ref=nadir)
         reached[number] = volume
     return curve.assign(hypervolume=reached)
+
+
+def common_budgets(curves: Iterable[pd.DataFrame]) -> list[str]:
+    """Give those of the `BUDGETS` that every curve of `budget_curve` has."""
+    columns = [set(curve.columns) for curve in curves]
+    return [name for name in BUDGETS if all(name in some for some in columns)]
 
 
 def at_budget(curve: pd.DataFrame, budget: str, amount: float) -> float:

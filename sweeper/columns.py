@@ -135,6 +135,13 @@ COLUMNS = (
     Column("eval_seconds", _FLOAT, "seconds of evaluation so far"),
     Column("steps_per_second", _FLOAT, "training steps per second"),
     Column("updates", _INT, "parameter updates so far, those of inner loops too"),
+    Column(
+        "gradient_evaluations",
+        _INT,
+        "samples of z whose gradient was taken so far, of all observations; evaluation apart",
+    ),
+    Column("encoder_passes", _INT, "observations read by encoders in training so far"),
+    Column("decoder_passes", _INT, "samples of z scored by decoders in training so far"),
     Column("epochs", _FLOAT, "passes over the training data so far, inner loops apart"),
     Column("device", _TEXT, "device trained on"),
     Column("host", _TEXT, "machine trained on"),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from trainables.adversarial import Attack
 from trainables.models import Model
 from trainables.objectives import Objective
+from trainables.passes import Passes
 
 
 class Learner:
@@ -16,9 +17,9 @@ class Learner:
 
     The `inference` parameters are those of q(z|x) and whatever the objective learns, a critic for
     example, which bounds a property of the same samples of q(z|x). All others, those of p(x|z),
-    are `generative`. `updates` counts the updates made so far, and `metrics` are the objective's
-    of the batch that was differentiated last. With an `attack` the encoder reads its noise with
-    every batch, in whatever update.
+    are `generative`. `updates` counts the updates made so far, `passes` what they cost, none where
+    that is not known, and `metrics` are the objective's of the batch that was differentiated last.
+    With an `attack` the encoder reads its noise with every batch, in whatever update.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Learner:
         self.new_optimizer = new_optimizer
         self.optimizer = new_optimizer(self.parameters, learning_rate)
         self.updates = 0
+        self.passes: Passes | None = Passes()
         self.metrics: Mapping[str, Tensor] = {}
 
     @property
@@ -83,16 +85,26 @@ class Learner:
         self.objective.load_state_dict(weights["objective"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the state of all three and the number of updates; no copies."""
+        """Give the state of all three, and what they were updated with; no copies."""
         return {
             "model": self.model.state_dict(),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "updates": self.updates,
+            **self.spent(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` gave, whose tensors the optimiser may take over."""
         self.load_weights(state)
         self.optimizer.load_state_dict(state["optimizer"])
-        self.updates = state["updates"]
+        self.load_spent(state)
+
+    def spent(self) -> dict[str, Any]:
+        """Give the number of updates, and of passes."""
+        passes = None if self.passes is None else self.passes.state_dict()
+        return {"updates": self.updates, "passes": passes}
+
+    def load_spent(self, spent: Mapping[str, Any]) -> None:
+        """Count on from what `spent` gave; of old states nobody knows the passes."""
+        self.updates, passes = spent["updates"], spent.get("passes")
+        self.passes = None if passes is None else Passes(**passes)

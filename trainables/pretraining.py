@@ -26,6 +26,7 @@ from trainables.learner import Learner
 from trainables.models import Model
 from trainables.models.latents import Latents
 from trainables.models.semi_amortised import SemiAmortisedModel
+from trainables.passes import differentiated
 
 Task = Literal["classification", "reconstruction"]
 
@@ -157,6 +158,7 @@ class Pretrainer:
         x = self.data.batch(step)
         q = self.model.posterior(x)
         if self.labels is not None:
+            differentiated(len(x))
             labels = self.labels[self.data.order.batch(step)].to(x.device)
             return functional.cross_entropy(self.against(q.mean.flatten(1)), labels)
         assert isinstance(self.against, Model)

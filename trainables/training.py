@@ -22,6 +22,7 @@ from trainables.evaluation.metrics import Metrics, evaluate
 from trainables.feeding import Measure, TrainingData, Validation, elbo_loss
 from trainables.learner import Learner
 from trainables.means import TrainingMeans
+from trainables.passes import counted
 from trainables.pretraining import Pretrainer, reserve
 from trainables.randomness import make_reproducible, random_state
 from trainables.schedules import PlateauSchedule
@@ -174,7 +175,8 @@ class TrainingRun:
                 if self._check_due:
                     self._check()
                 else:
-                    self._take_step()
+                    with counted(self._learner.passes):
+                        self._take_step()
                 if self.device.type == "cpu" or self.step % 50 == 0 or self.evaluation_due:
                     self._refuse_divergence()
                 if time.perf_counter() - start > seconds:
@@ -183,11 +185,11 @@ class TrainingRun:
         self.train_seconds += time.perf_counter() - start
 
     def trained_state(self) -> dict[str, Any]:
-        """Give what `adopt` takes: the trained model, its last step and the updates it took."""
+        """Give what `adopt` takes: the trained model, its last step and what it took."""
         return {
             "model": self.model.state_dict(),
             "step": self.step,
-            "updates": self._learner.updates,
+            **self._learner.spent(),
         }
 
     def adopt(self, state: Mapping[str, Any]) -> None:
@@ -197,7 +199,7 @@ class TrainingRun:
         """
         self.model.load_state_dict(state["model"])
         self.step = self._checked = state["step"]
-        self._learner.updates = state["updates"]
+        self._learner.load_spent(state)
         self._adopted = True
 
     def evaluate(self) -> Metrics:
@@ -251,7 +253,8 @@ class TrainingRun:
         """Give seconds spent so far, and the largest memory this process has ever held.
 
         `updates` counts updates of parameters, those of inner loops and of pre-training too, and
-        `epochs` the passes over the training data, to which inner loops add nothing.
+        `epochs` the passes over the training data, to which inner loops add nothing. There are the
+        figures of `trainables.passes` too, unless the run began before these were counted.
         """
         if self.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(self.device)
@@ -264,10 +267,11 @@ class TrainingRun:
             "steps_per_second": self.step / self.train_seconds if self.train_seconds else 0.0,
             "peak_memory_bytes": memory,
             "updates": self._learner.updates,
-            "epochs": self._passes(),
+            "epochs": self._epochs(),
+            **(passes.figures() if (passes := self._learner.passes) else {}),
         }
 
-    def _passes(self) -> float:
+    def _epochs(self) -> float:
         """Give how often all training observations have been seen, those reserved too."""
         passes = self._data.order.passes(self._steps_proper)
         if self._n_before == 0:

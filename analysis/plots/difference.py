@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from analysis.axes import AXES, MODEL
 from analysis.comparison import FEWEST, Comparison
 from analysis.frontier import Unit
-from analysis.indicators import BUDGETS
+from analysis.indicators import BUDGETS, common_budgets
 from analysis.plots.style import COLOURS, GREY
 
 _LONG = 40  # characters of a name that fit beside the axis
@@ -165,10 +165,11 @@ def plot_budget(curves: Mapping[str, pd.DataFrame], budget: str, axes: Axes) -> 
 
 
 def budget_figure(curves: Mapping[str, pd.DataFrame], title: str, footer: Sequence[str]) -> Figure:
-    """Draw the hypervolume against every budget side by side."""
-    figure = Figure(figsize=(9.0, 4.0), layout="constrained")
-    panels = figure.subplots(1, len(BUDGETS), sharey=True)
-    for budget, axes in zip(BUDGETS, panels, strict=True):
+    """Draw the hypervolume against every budget that all sides know, side by side."""
+    budgets = common_budgets(curves.values())
+    figure = Figure(figsize=(max(9.0, 2.6 * len(budgets)), 4.0), layout="constrained")
+    panels = figure.subplots(1, len(budgets), sharey=True)
+    for budget, axes in zip(budgets, panels, strict=True):
         plot_budget(curves, budget, axes)
     panels[0].set_ylabel("hypervolume so far\nhigher is better →")
     handles = panels[0].lines[: len(curves)]  # a name with an underscore is no label to matplotlib

@@ -20,6 +20,7 @@ from analysis.indicators import (
     Reference,
     at_budget,
     budget_curve,
+    common_budgets,
     gradient_evaluations,
     indicator_table,
     reference,
@@ -42,7 +43,7 @@ from sweeper.stored.choices import chosen_axis, placed, unit_of, writable
 _NEEDED = (
     *pareto.COLUMNS,
     *("config_hash", "nll_mi_covariance", "created_at", "train_seconds", "eval_seconds", "trial"),
-    "updates",
+    *("updates", "gradient_evaluations", "encoder_passes", "decoder_passes"),
     *AXIS_COLUMNS,
 )
 _MUST_AGREE = ("data_sha256", "split", "scale")
@@ -232,7 +233,8 @@ def _unlike_figures(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
 def _trials(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """What `analysis.indicators.budget_curve` takes: every ended trial, with its cost."""
     seconds = rows[["train_seconds", "eval_seconds"]].astype(float).sum(axis=1)
-    trials = rows[["trial_id", "created_at"]].assign(
+    passes = ["encoder_passes", "decoder_passes"]
+    trials = rows[["trial_id", "created_at", *passes]].assign(
         seconds=seconds, gradient_evaluations=gradient_evaluations(rows)
     )
     return trials.merge(points[["trial_id", "nll_value", "mi_value"]], how="left", on="trial_id")
@@ -302,7 +304,7 @@ def _indicators(
 
 def _budgets(curves: Mapping[str, pd.DataFrame]) -> list[str]:
     table = []
-    for budget, definition in BUDGETS.items():
+    for budget in common_budgets(curves.values()):
         common = min(curve[budget].max() for curve in curves.values())
         reached = {
             name: f"{at_budget(curve, budget, common):.4f}"
@@ -310,7 +312,9 @@ def _budgets(curves: Mapping[str, pd.DataFrame]) -> list[str]:
             else f"none ended; one: {curve[budget].min():,.0f}"
             for name, curve in curves.items()
         }
-        table.append({"hypervolume at equal budget": f"{common:,.0f} {definition}", **reached})
+        table.append(
+            {"hypervolume at equal budget": f"{common:,.0f} {BUDGETS[budget]}", **reached}
+        )
     return [to_text(pd.DataFrame(table)), "  trials in the order in which they ended; no interval"]
 
 

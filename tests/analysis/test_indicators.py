@@ -14,6 +14,7 @@ from analysis.indicators import (
     INDICATORS,
     at_budget,
     budget_curve,
+    common_budgets,
     gradient_evaluations,
     indicator_table,
     indicators,
@@ -144,6 +145,15 @@ def test_gradient_evaluations_are_updates_times_batch_times_samples() -> None:
     np.testing.assert_array_equal(found, [16_000, 4_000, 500, math.nan, math.nan])
 
 
+def test_gradient_evaluations_are_those_counted_where_a_row_has_them() -> None:
+    resolved = json.dumps({"objective": {"samples": 2}, "training": {"batch_size": 10}})
+    rows = pd.DataFrame({"step": [7, 7], "updates": [7, 7], "trial": [resolved, resolved]})
+    counted = pd.array([None, 2_940], dtype="Int64")
+    assert gradient_evaluations(rows).tolist() == [140, 140]
+    both = gradient_evaluations(rows.assign(gradient_evaluations=counted))
+    assert both.tolist() == [140, 2_940]
+
+
 def ended(pairs: Pairs) -> pd.DataFrame:
     nll, mi = np.array(pairs, dtype=float).T
     return pd.DataFrame(
@@ -152,6 +162,8 @@ def ended(pairs: Pairs) -> pd.DataFrame:
             "created_at": pd.to_datetime(np.arange(len(pairs)), unit="s", utc=True),
             "seconds": 2.0,
             "gradient_evaluations": 100.0,
+            "encoder_passes": 50.0,
+            "decoder_passes": 75.0,
             "nll_value": nll,
             "mi_value": mi,
         }
@@ -178,3 +190,14 @@ def test_failed_trials_cost_and_trials_count_in_the_order_in_which_they_ended() 
     assert at_budget(curve, "seconds", 1.9) == 0
     assert at_budget(curve, "seconds", 5.9) == pytest.approx(1.1)
     assert at_budget(curve, "trials", 3) == pytest.approx(2.2)
+
+
+def test_passes_are_no_budget_where_those_of_a_point_are_unknown() -> None:
+    against = reference(side([(1, 1)]), side([(2, 2)]))
+    trials = ended([(1, 1), (math.nan, math.nan), (1, 2)])
+    trials.loc[1, "encoder_passes"] = trials.loc[2, "decoder_passes"] = math.nan
+    of_old = trials.drop(columns=["encoder_passes", "decoder_passes"])
+    curve, old = budget_curve(trials, against), budget_curve(of_old, against)
+    assert curve["encoder_passes"].tolist() == [50, 50, 100]  # a failed trial is no point
+    assert common_budgets([curve]) == [n for n in BUDGETS if n != "decoder_passes"]
+    assert common_budgets([curve, old]) == ["trials", "gradient_evaluations", "seconds"]

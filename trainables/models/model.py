@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from trainables.data.corpus import Corpus
 from trainables.models.encoder import Encoder
 from trainables.models.latents import Latents
+from trainables.passes import encoded
 
 
 class Encoding(NamedTuple):
@@ -35,7 +36,8 @@ class Model(nn.Module, ABC):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Give ln p(x|z), `[K, batch]` in nats, summed over tokens, for z `[K, batch, *latent]`.
 
-        z `[K, 1, *latent]` stands for the same z at every observation.
+        z `[K, 1, *latent]` stands for the same z at every observation. Tells
+        `trainables.passes.decoded` of K samples for each observation.
         """
 
     @abstractmethod
@@ -75,6 +77,7 @@ class AmortisedModel(Model):
 
     def encode_inputs(self, inputs: Tensor, x: Tensor) -> Encoding:
         """Give the same where the encoder is to read `inputs` in the place of x's own."""
+        encoded(len(inputs))
         early = self.encoder.early_of(inputs)
         return Encoding(early, self.to_posterior(self.encoder.late(early, x)))
 

@@ -16,6 +16,7 @@ from trainables.models.latents import Latents
 from trainables.models.lstm import BidirectionalLstm, Lstm
 from trainables.models.model import AmortisedModel
 from trainables.models.vocabulary import VocabularySoftmax
+from trainables.passes import decoded
 
 
 class DropoutConfig(Config):
@@ -110,6 +111,7 @@ class SentenceLstm(AmortisedModel):
     ) -> Float[Tensor, "K batch"]:
         """Give ln p(x|z), summed over the tokens of each sentence."""
         K, batch = len(z), len(x)
+        decoded(K * batch)
         constant = z.flatten(2).expand(K, batch, -1)
         previous = functional.pad(x[:, :-1].clamp(min=0), (1, 0), value=self.start)
         tokens = self.decoder_embedding(previous)[None]

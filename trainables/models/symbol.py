@@ -13,6 +13,7 @@ from trainables.models.encoder import Encoder
 from trainables.models.latents import GaussianLatents, Latents, VqLatents
 from trainables.models.model import AmortisedModel
 from trainables.models.vocabulary import VocabularySoftmax
+from trainables.passes import decoded
 
 
 class SymbolMlpConfig(ModelConfig):
@@ -86,6 +87,7 @@ class SymbolMlp(AmortisedModel):
         self, x: Int[Tensor, " batch"], z: Float[Tensor, "K rows *latent"]
     ) -> Float[Tensor, "K batch"]:
         """Give ln p(x|z)."""
+        decoded(len(z) * len(x))
         features = self.decoder(z)
         if z.shape[1] == 1 < len(x):
             return self.softmax.log_probabilities(features[:, 0])[:, x]

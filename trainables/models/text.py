@@ -24,6 +24,7 @@ from trainables.models.latents import Latents
 from trainables.models.lstm import Initial, Lstm
 from trainables.models.model import AmortisedModel
 from trainables.models.vocabulary import VocabularySoftmax
+from trainables.passes import decoded
 
 EMBEDDING_INIT = 0.1
 
@@ -112,6 +113,7 @@ class TextLstm(AmortisedModel):
     ) -> Float[Tensor, "K batch"]:
         """Give ln p(x|z), summed over the tokens of each sentence."""
         K, (batch, time) = len(z), x.shape
+        decoded(K * batch)
         z = z.flatten(2).expand(K, batch, -1)
         previous = functional.pad(x[:, :-1].clamp(min=0), (1, 0), value=self.start)
         tokens = self.decoder_embedding(previous)[None]

@@ -14,6 +14,7 @@ from torch.nn import functional
 from trainables.config import Config, Count
 from trainables.models import Model
 from trainables.models.model import Encoding
+from trainables.passes import encoded
 
 Pairs = Float[Tensor, "z x"]
 """Scores f0(x_j, z_i) at row i and column j."""
@@ -73,6 +74,7 @@ class SeparableCritic(nn.Module):
 
     def forward(self, model: Model, x: Tensor, encoding: Encoding, z: Tensor) -> Pairs:  # noqa: ARG002
         """Score every z with every x."""
+        encoded(len(x))  # its later layers alone where it is hybrid
         features = self.encoder.late(encoding.early, x) if self.hybrid else self.encoder(x)
         a, b = self.of_x(features), self.of_z(z.flatten(1))
         if self.normalise:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.models.model import AmortisedModel
+from trainables.passes import encoded
 
 
 class KeyEncoder(nn.Module):
@@ -33,6 +34,7 @@ class KeyEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Float[Tensor, "batch parameters"]:
         """Give the parameters of the copy's q(z|x), without gradients."""
+        encoded(len(x))
         features: Tensor = self.to_posterior(self.encoder(x))
         return features
 

@@ -105,6 +105,8 @@ def budgets() -> dict:
                 "created_at": pd.to_datetime(np.arange(n), unit="s", utc=True),
                 "seconds": cost,
                 "gradient_evaluations": cost * 1e6,
+                "encoder_passes": cost * 1e5,
+                "decoder_passes": cost * 2e5,
                 "nll_value": of.nll,
                 "mi_value": of.mi,
             }
@@ -128,5 +130,7 @@ def test_budgets_are_side_by_side_with_both_names() -> None:
     figure = budget_figure(budgets(), "title", ["run: r"])
     figure.draw_without_rendering()
     assert len(figure.axes) == len(BUDGETS)
+    shorter = {name: curve.drop(columns="encoder_passes") for name, curve in budgets().items()}
+    assert len(budget_figure(shorter, "title", []).axes) == len(BUDGETS) - 1
     legend = figure.axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["_a", "$b_"]

@@ -17,6 +17,7 @@ from trainables.models.config import ModelConfig
 from trainables.models.encoder import Encoder
 from trainables.models.images.model import height_and_width
 from trainables.models.model import AmortisedModel, flat
+from trainables.passes import decoded
 
 NEVER = 1e-3  # the least probability of a one that the output's bias starts at
 
@@ -155,6 +156,7 @@ class ImageMlp(AmortisedModel):
         self, x: UInt8[Tensor, "batch height width"], z: Float[Tensor, "K rows *latent"]
     ) -> Float[Tensor, "K batch"]:
         """Give ln p(x|z), summed over the pixels of each image."""
+        decoded(len(z) * len(x))
         pixels = x.flatten(1).to(z.dtype)
         logits = self.decoder(flat(z))
         if z.shape[1] == 1 < len(x):  # sum_i (x_i l_i - ln(1 + e^l_i)), every z with every x

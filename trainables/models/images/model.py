@@ -15,6 +15,7 @@ from trainables.config import Count
 from trainables.models.config import ModelConfig
 from trainables.models.images.encoder import ResNetConfig, ResNetEncoder, too_small
 from trainables.models.model import AmortisedModel, flat
+from trainables.passes import decoded
 
 AT_ONCE = 32  # images a decoder scores in one pass where nothing is learnt
 
@@ -126,6 +127,7 @@ class ImageModel(AmortisedModel):
         self, x: UInt8[Tensor, "batch height width"], z: Float[Tensor, "K rows *latent"]
     ) -> Float[Tensor, "K batch"]:
         """Give ln p(x|z), summed over the pixels of each image."""
+        decoded(len(z) * len(x))
         z, pixels = flat(z), x.to(z.dtype)
         if self.training or torch.is_grad_enabled():
             return self._score(pixels, z, K_at_once=len(z))
