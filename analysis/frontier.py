@@ -196,8 +196,8 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
         bound = points["nll_is_bound"].fillna(False).astype(bool)
         if told := _counts(points, bound):
             warnings.append(
-                f"the NLL of {told} points is an upper bound, that of a single code; it can be "
-                "far too high, and only what is enumerated knows better"
+                f"the NLL of {told} points is an upper bound, that of a single code, which can be "
+                "far too high; a larger evaluation.enumerate_up_to allows for an estimate"
             )
     warnings += _meter_warnings(points)
     return (*warnings, *trust_warnings(points[points["on_frontier"]], "frontier points"))

@@ -55,7 +55,7 @@ COLUMNS = (
     Column(
         "nll_is_bound",
         _FLAG,
-        "true where nll is only an upper bound, that of one code by a deterministic q(z|x)",
+        "true where nll is only an upper bound, that of the one z a q(z|x) is certain of",
     ),
     Column("mi_reason", _TEXT, "why there is no mi"),
     Column("code_space", _FLOAT, "ln of the number of codes of vq latents, L ln J, nats"),

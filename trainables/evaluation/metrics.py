@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from trainables.data.corpus import PAD, Corpus
+from trainables.evaluation.certain import has_proposal, score_certain
 from trainables.evaluation.codes import code_figures
 from trainables.evaluation.config import EvaluationConfig
-from trainables.evaluation.enumeration import ExactScores, can_enumerate, score_exactly
-from trainables.evaluation.importance import Scores, encode, score
+from trainables.evaluation.enumeration import can_enumerate, score_exactly
+from trainables.evaluation.importance import encode, score
 from trainables.evaluation.information import (
     active_units,
     pool_information,
@@ -19,8 +20,6 @@ from trainables.evaluation.information import (
 from trainables.models import Model
 
 Metrics = dict[str, float | int | str | None]
-
-ALL_ALIKE = 2  # samples of a q(z|x) that is certain of one z: their scatter is none
 
 
 def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) -> Metrics:
@@ -36,8 +35,9 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     Where q(z|x) is certain of one z, K samples of it tell no more than one: -ln p(z) p(x|z), an
     upper bound of the NLL, and nothing of p(z|x), so that the estimate of the model's information
     would be ln 1/p(z) whatever the model is. There `nll` and `mi` are the exact figures or, where
-    z has too many values for these, `nll` is that bound, as `nll_is_bound` says, and `mi` is none,
-    for the reason in `mi_reason`.
+    z has too many values for these, estimates by K samples of another proposal, made of the
+    model's conditionals. Where even the categories of all variables are too many for it, `nll` is
+    that bound, as `nll_is_bound` says, and `mi` is none, for the reason in `mi_reason`.
     """
     x, n_split = subset(corpus.splits[config.split], config.limit)
     if x.dim() == 2:  # sentences of like length waste no padding
@@ -46,23 +46,25 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     tokens = lengths.sum().item() / len(x)
     was_training = model.training
     model.eval()
+    certain = model.latents.deterministic
     try:
+        exact = score_exactly(model, x) if can_enumerate(model, config.enumerate_up_to) else None
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             parameters = encode(model, x, config.mi_batch_size)
-            certain = model.latents.deterministic
-            K = ALL_ALIKE if certain else config.samples
-            estimated = score(model, x, K, parameters)
+            estimated = (
+                score_certain(model, x, config, parameters, exact)
+                if certain
+                else score(model, x, config.samples, parameters)
+            )
             # After the samples above, which thus are the same whatever else is measured.
             pool = pool_information(model.latents, parameters)
             within = published_batches(x, config.mi_batch_size)
             published = published_information(model.latents, parameters, within)
-        exact = score_exactly(model, x) if can_enumerate(model, config.enumerate_up_to) else None
     finally:
         model.train(was_training)
 
-    if certain and exact is not None:
-        estimated = _known(estimated, exact)
+    is_bound = certain and exact is None and not has_proposal(model, config)
     unseen = 1 - len(x) / n_split
     # What a subset adds is an error of the truth, where that is known.
     nll = -(estimated.log_p if exact is None else exact.log_p)
@@ -101,36 +103,25 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
         "mi_per_token_sampling_se": _ratio_error(mi, lengths, unseen),
         "nll_floor": corpus.nll_floor if unseen == 0 else None,
         "mi_ceiling": _finite(math.log(model.latents.n_states)),
-        "nll_is_bound": certain and exact is None,
+        "nll_is_bound": is_bound,
         "mi_reason": None,
         **code_figures(model.latents, parameters),
     }
     for name in ("nll", "mi", "elbo", "kl"):
         metrics[f"{name}_per_token"] = float(metrics[name]) / tokens  # type: ignore[arg-type]
-    if certain:
-        metrics |= dict.fromkeys(("ess", "ess_min"))  # of weights that are all alike
-    if certain and exact is None:
+    if certain and (is_bound or exact is not None):
+        metrics |= dict.fromkeys(("ess", "ess_min"))  # there are no weights
+    if is_bound:
         unknown = ("mi", "mi_se", "mi_sampling_se", "nll_mi_covariance")
         metrics |= dict.fromkeys((*unknown, "mi_per_token", "mi_per_token_sampling_se"))
         metrics["mi_reason"] = (
-            "q(z|x) is certain of one z, so its samples say nothing of p(z|x), and z has more "
-            f"than the {config.enumerate_up_to:,} values that are enumerated"
+            "q(z|x) is certain of one z, so its samples say nothing of p(z|x), and another "
+            "proposal asks for the categories of all variables, more than the "
+            f"{config.enumerate_up_to:,} that are enumerated"
         )
     is_text = x.dim() <= 2
     metrics["perplexity"] = _exp(-_mean(estimated.log_p) / tokens) if is_text else None
     return metrics
-
-
-def _known(estimated: Scores, exact: ExactScores) -> Scores:
-    """Put what is known of each observation in the place of what samples say."""
-    none = torch.zeros_like(exact.log_p)
-    return estimated._replace(
-        log_p=exact.log_p,
-        log_p_variance=none,
-        mi=exact.mi,
-        mi_variance=none,
-        log_p_mi_covariance=none,
-    )
 
 
 def subset(x: Tensor, limit: int | None) -> tuple[Tensor, int]:
