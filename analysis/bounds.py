@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.claims import Arm, Measured, Sampled
+from analysis.intervals import mean
 from analysis.seeds import BOUND, MIN_SEEDS, NEAR_CEILING, OfSeeds, Quantity, weak_samples
-from analysis.trends import mean
 
 
 class AlongTraining(OfSeeds):

@@ -2,14 +2,15 @@
 
 The statements here are `analysis.claims.Statement`s about arms that sweep nothing. Seeds are the
 replicates, and the intervals those of Welch's t (1947), "The generalization of Student's problem
-when several different population variances are involved": the scatter over seeds holds that of
-training and of the evaluation's Monte Carlo draws.
+when several different population variances are involved", or of Student's t over pairs of trials
+with one seed: the scatter over seeds holds that of training and of the evaluation's Monte Carlo
+draws.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 
 from analysis.claims import Arm, Measured, Sampled
 from analysis.frontier import SMALL_ESS
+from analysis.intervals import mean
 from analysis.replicates import LEVEL, Array
 
 MIN_SEEDS = 3  # per arm; fewer say hardly anything of their scatter
@@ -70,6 +72,11 @@ _BY_IMPORTANCE = (NLL, MODEL_MI)  # estimated by importance sampling
 class OfSeeds(ABC):
     """A statement that is measured by the seeds of one configuration an arm."""
 
+    @property
+    def is_of_two_samples(self) -> bool:
+        """Say whether the interval is Welch's, of two samples, and not Student's, of one."""
+        return False
+
     @abstractmethod
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure the number from its arms in order, or say why it cannot be measured."""
@@ -81,23 +88,44 @@ class OfSeeds(ABC):
 
 @dataclass(frozen=True)
 class _OfMeans(OfSeeds):
-    """A statement about the difference of two arms' means over seeds."""
+    """A statement about the difference of two arms' means over seeds.
+
+    Where it is `paired`, the replicates are the differences between trials of one seed: arms whose
+    models are alike start from the same weights and see the same batches, so most of what tells
+    seeds apart is in both. Without such likeness it would cost degrees of freedom for nothing.
+    """
 
     a: Arm
     b: Arm
     quantity: Quantity
+    paired: bool = field(default=False, kw_only=True)
+
+    @property
+    def is_of_two_samples(self) -> bool:
+        """Say whether seeds are compared as two samples."""
+        return not self.paired
+
+    @property
+    def pairing(self) -> str:
+        """Say how seeds are compared, where that is not as two samples."""
+        return ", seed by seed" if self.paired else ""
 
     def difference(self, arms: Sequence[Sampled], region: tuple[float, float]) -> Measured | str:
         """Measure the mean of A minus the mean of B."""
-        a, b = (stored(arm.points, self.quantity.column) for arm in arms)
+        if self.paired:
+            of_seed = [known(arm.points, self.quantity.column) for arm in arms]
+            shared = sorted(set.intersection(*(set(numbers.index) for numbers in of_seed)))
+            a, b = (numbers.loc[shared].to_numpy() for numbers in of_seed)
+        else:
+            a, b = (stored(arm.points, self.quantity.column) for arm in arms)
         if len(a) < MIN_SEEDS or len(b) < MIN_SEEDS:
             return self.quantity.missing
         if not self.quantity.unit and len(alike := {*a, *b}) == 1:
             return (
                 f"the {self.quantity} is {alike.pop():g} in every trial of both: nothing to tell"
             )
-        name = f"difference of the mean {self.quantity.full_name}"
-        return Measured(name, *welch(a, b), region)
+        name = f"difference of the mean {self.quantity.full_name}{self.pairing}"
+        return Measured(name, *(mean(a - b) if self.paired else welch(a, b)), region)
 
     def cautions(self, arms: Sequence[Sampled]) -> tuple[str, ...]:
         """Point out meters near their ceiling, and NLLs of small effective sample sizes."""
@@ -123,7 +151,10 @@ class Greater(_OfMeans):
     def __str__(self) -> str:
         """Say it in words."""
         margin = f" by more than {self.by:g} nats" if self.by else ""
-        return f"the {self.quantity} of {self.a} is greater than that of {self.b}{margin}"
+        return (
+            f"the {self.quantity} of {self.a} is greater than that of {self.b}{margin}"
+            f"{self.pairing}"
+        )
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure the difference of two means."""
@@ -143,7 +174,7 @@ class NotGreater(_OfMeans):
         """Say it in words."""
         return (
             f"the {self.quantity} of {self.a} is less than {self.within:g} nats above that of "
-            f"{self.b}"
+            f"{self.b}{self.pairing}"
         )
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
@@ -167,6 +198,11 @@ class Costs(OfSeeds):
     at_least: float = 0.0
     at_most: float = math.inf
     per: Per = "epoch"
+
+    @property
+    def is_of_two_samples(self) -> bool:
+        """Say whether seeds are compared as two samples."""
+        return True
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -283,5 +319,12 @@ def weak_samples(points: pd.DataFrame, quantity: Quantity) -> tuple[str, ...]:
 
 def stored(points: pd.DataFrame, column: str) -> Array:
     """Give the finite values of a column of the rows."""
-    values = points[column].to_numpy(np.float64, na_value=np.nan)
-    return values[np.isfinite(values)]
+    return known(points, column).to_numpy()
+
+
+def known(points: pd.DataFrame, column: str) -> pd.Series:
+    """Give the finite values of a column of the rows, by seed."""
+    values = pd.Series(
+        points[column].to_numpy(np.float64, na_value=np.nan), points["seed"].to_numpy()
+    )
+    return values[np.isfinite(values.to_numpy())]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.claims import Arm, Measured, Sampled
+from analysis.intervals import mean
 from analysis.seeds import MIN_SEEDS, OfSeeds
-from analysis.trends import MIN_CONFIGURATIONS, OfConfigurations, configurations, mean
+from analysis.trends import MIN_CONFIGURATIONS, OfConfigurations, configurations
 
 _KL, _SET_POINT = "kl", "kl_set_point"
 

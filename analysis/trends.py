@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import Arm, Measured, Sampled
-from analysis.replicates import LEVEL, Array
+from analysis.intervals import slope
 from analysis.seeds import Quantity, weak_samples
 
 MIN_CONFIGURATIONS = 5  # per arm; through fewer points any line goes well
@@ -79,38 +79,3 @@ def configurations(points: pd.DataFrame, *columns: str) -> pd.DataFrame:
     numbers = points[list(columns)].astype("float64")
     known = np.isfinite(numbers.to_numpy()).all(axis=1)
     return numbers[known].groupby(points["config_hash"]).mean()
-
-
-def slope(x: Array, y: Array, level: float = LEVEL) -> tuple[float, float, float]:
-    """Give the slope of the least-squares line and the ends of its interval by Student's t.
-
-    `x` and `y` are `[points]`, three at least, and x is not the same everywhere. Points on a
-    line leave no doubt.
-
-    >>> slope(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]))
-    (2.0, 2.0, 2.0)
-    """
-    about = x - x.mean()
-    spread = float((about**2).sum())
-    estimate = float((about * y).sum()) / spread
-    left = y - y.mean() - estimate * about
-    degrees = len(x) - 2
-    half = _reach(degrees, level) * math.sqrt(float((left**2).sum()) / degrees / spread)
-    return estimate, estimate - half, estimate + half
-
-
-def mean(values: Array, level: float = LEVEL) -> tuple[float, float, float]:
-    """Give the mean of `[replicates]`, two at least, and the ends of its interval by Student's t.
-
-    >>> mean(np.array([2.0, 2.0, 2.0]))
-    (2.0, 2.0, 2.0)
-    """
-    estimate, degrees = float(values.mean()), len(values) - 1
-    half = _reach(degrees, level) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return estimate, estimate - half, estimate + half
-
-
-def _reach(degrees: int, level: float) -> float:
-    from scipy.special import stdtrit  # takes a while, and few commands need it
-
-    return float(stdtrit(degrees, 0.5 + level / 2))

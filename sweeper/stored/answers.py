@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.checking import Evidence
-from analysis.claims import UNDECIDED, Arm, arms_of
+from analysis.claims import UNDECIDED, Arm
 from analysis.frontier import Unit, frontier_points
 from analysis.papers.paper import Answer, Claim, Paper, answer
 from analysis.replicates import LEVEL, N_REPLICATES
@@ -108,14 +108,13 @@ def claim_lines(answers: Sequence[tuple[Answer, Group | None]]) -> list[str]:
 def _intervals(answers: Sequence[tuple[Answer, Group | None]]) -> str:
     statements = [statement for found, _ in answers for statement in found.claim.statements]
     of_knobs = [isinstance(statement, OfConfigurations) for statement in statements]
-    pairs = [isinstance(s, OfSeeds) and len(arms_of(s)) > 1 for s in statements]
-    single = [isinstance(s, OfSeeds) and len(arms_of(s)) == 1 for s in statements]
-    others = not all(map(any, zip(of_knobs, pairs, single, strict=True)))
+    of_seeds = [s.is_of_two_samples for s in statements if isinstance(s, OfSeeds)]
+    others = len(of_seeds) + sum(of_knobs) < len(statements)
     ways = {
         f"from {N_REPLICATES} bootstrap replicates of configurations, seeds and Monte Carlo "
         "errors": others,
-        "of Welch's t over seeds": any(pairs),
-        "of Student's t over seeds": any(single),
+        "of Welch's t over seeds": any(of_seeds),
+        "of Student's t over seeds": not all(of_seeds),
         "of Student's t over configurations": any(of_knobs),
     }
     return ", or ".join(way for way, is_taken in ways.items() if is_taken)

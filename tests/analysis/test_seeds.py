@@ -117,6 +117,35 @@ def test_means_over_seeds_are_compared(
     assert found.n_seeds == {A: 3, B: 3}
 
 
+@pytest.mark.parametrize(
+    ("above", "verdict"), [([0.1, 0.11, 0.12], HOLDS), ([-0.1, -0.11, -0.12], FAILS)], ids=str
+)
+def test_pairs_of_one_seed_tell_what_their_scatter_would_hide(
+    arm: MakeArm, above: list[float], verdict: str
+) -> None:
+    """Seeds differ by nats, and pairs by a hundredth: those of seed 3, which one lacks, apart."""
+    scatter = np.array([-2.0, 0.0, 3.0])
+    a = arm("kl", [*(5 + scatter + above), 90.0])
+    b = arm("kl", [9.0, *(5 + scatter[::-1])], seed=[4, 2, 1, 0])
+    paired = answer(Greater(A, B, KL, paired=True), a, b)
+    within = answer(NotGreater(A, B, KL, within=0.0, paired=True), a, b)
+
+    assert paired.verdict == verdict
+    assert within.verdict == (FAILS if verdict == HOLDS else HOLDS)
+    assert answer(Greater(A, B, KL), a, b).verdict == UNDECIDED
+    assert paired.measured is not None
+    expected = stats.ttest_1samp(above, 0.0).confidence_interval(0.95)
+    assert paired.measured[2:4] == pytest.approx(tuple(expected))
+    assert str(Greater(A, B, KL, paired=True)).endswith(f"than that of {B}, seed by seed")
+    assert paired.measured.quantity.endswith(", seed by seed")
+
+
+def test_too_few_pairs_are_not_enough(arm: MakeArm) -> None:
+    a, b = arm("kl", [1.0, 2.0, 3.0]), arm("kl", [0.0, 1.0, 2.0], seed=[1, 2, 3])
+
+    assert answer(Greater(A, B, KL, paired=True), a, b).reason == KL.missing
+
+
 def test_counts_that_are_alike_for_all_seeds_are_decided(arm: MakeArm) -> None:
     assert answer(Greater(A, B, KL), arm("kl", [2.0] * 3), arm("kl", [1.0] * 3)).verdict == HOLDS
     assert answer(Greater(A, B, KL), arm("kl", [1.0] * 3), arm("kl", [1.0] * 3)).verdict == FAILS
