@@ -104,7 +104,8 @@ def _draw(
 def _draw_label(points: pd.DataFrame, axes: Axes, look: Look, slope: float) -> None:
     """Draw one label's staircase and points."""
     frontier = points[points["on_frontier"]].sort_values(["mi_value", "nll_value"])
-    line: dict[str, Any] = {"color": look.colour, "linewidth": 1.2, "zorder": 4}
+    line: dict[str, Any] = {"color": look.colour, "linestyle": look.dashes}
+    line |= {"linewidth": 1.2, "zorder": 4}
     if not slope:
         axes.plot(frontier["x"], frontier["y"], drawstyle="steps-pre", **line)
     else:

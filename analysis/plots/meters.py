@@ -1,6 +1,6 @@
 """Pictures of collapse by dimension, of active units, and of what latents tell of labels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,10 @@ from analysis.axes import short_name
 from analysis.frontier import Unit
 from analysis.meters import LOWEST_EPSILON
 from analysis.plots.provenance import frame
-from analysis.plots.style import COLOURS, GREY, looks
+from analysis.plots.style import GREY, line_looks, looks
 
 ACTIVE = 0.01  # the usual threshold of active units, Burda et al. (2016)
-DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))  # one for as many labels as there are colours
 ACCURACIES = {"probe_accuracy": "linear probe", "knn_accuracy": "k nearest neighbours"}
-
-
-def line_looks(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Give each label its line: the colour of all pictures and, where colours repeat, dashes."""
-    return {
-        label: {"color": look.colour, "linestyle": DASHES[n // len(COLOURS) % len(DASHES)]}
-        for n, (label, look) in enumerate(looks(labels).items())
-    }
 
 
 def plot_collapse(curves: pd.DataFrame, axes: Axes) -> Axes:

@@ -66,6 +66,7 @@ def add_legend(
         Line2D(
             *([], []),
             color=look.colour,
+            linestyle=look.dashes,
             marker=look.marker,
             markerfacecolor="white" if hollow and hollow[label] else look.colour,
             linewidth=1.2,

@@ -63,12 +63,13 @@ def plot_paper(
     )
     look = looks(points["label"])
     for label, of_label in frontier.groupby("label", sort=True):
-        colour, marker = look[str(label)]
+        colour, marker, dashes = look[str(label)]
         axes.plot(
             of_label["x"],
             of_label["y"],
             color=colour,
             marker=marker,
+            linestyle=dashes,
             linewidth=0.7,
             markeredgewidth=0.0,
         )

@@ -42,7 +42,7 @@ def plot_training(
     look = looks(curves["label"])
     key = [column for column in ("run", "trial_id") if column in curves]
     for _, trial in curves.groupby(key, sort=False):
-        colour, marker = look[str(trial["label"].iloc[0])]
+        colour, marker, _ = look[str(trial["label"].iloc[0])]  # dashes are for the bound
         bold = bool(trial["on_frontier"].iloc[-1])
         axes.plot(
             trial["step"],

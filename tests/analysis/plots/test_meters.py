@@ -13,7 +13,6 @@ from analysis.meters import LOWEST_EPSILON, activity_curves, collapse_curves
 from analysis.plots.meters import (
     accuracy_figure,
     collapse_figure,
-    line_looks,
     plot_accuracy,
     plot_activity,
     plot_collapse,
@@ -113,13 +112,6 @@ def test_both_accuracies_share_an_axis(points: pd.DataFrame) -> None:
     assert left.get_ylabel() == "accuracy, linear probe"
     assert right.get_ylabel() == "accuracy, k nearest neighbours"
     assert left.get_ylim() == right.get_ylim()
-
-
-def test_more_labels_than_colours_are_told_apart_by_dashes() -> None:
-    lines = line_looks(f"arm {number:02}" for number in range(20))
-
-    assert len({(look["color"], look["linestyle"]) for look in lines.values()}) == 20
-    assert {look["linestyle"] for look in list(lines.values())[:8]} == {"-"}
 
 
 def test_every_arm_is_in_the_legend_by_its_name() -> None:
