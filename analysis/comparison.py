@@ -140,11 +140,16 @@ def compare(
     b: Side,
     *,
     hull: bool = False,
+    below: bool = False,
     level: float = 0.9,
     n_replicates: int = N_REPLICATES,
     seed: int = 0,
 ) -> Comparison:
     """Compare two sides, each with at least one point, at equal information.
+
+    The curve is where both frontiers have a point at or below the MI and one at or above it. With
+    `below` it begins at 0: below a frontier the best NLL with at least that MI is its lowest, of
+    a model that has more MI than asked for. So frontiers that nowhere overlap are compared too.
 
     Raises `ValueError` for a side without points or a level that is no probability.
     """
@@ -155,7 +160,8 @@ def compare(
     sides = (a, b)
     frontiers = [_frontier_mi(of) for of in sides]
     (covers_a, covers_b) = [(float(mi.min()), float(mi.max())) for mi in frontiers]
-    start, end = max(covers_a[0], covers_b[0]), min(covers_a[1], covers_b[1])
+    start = min(0.0, covers_a[0], covers_b[0]) if below else max(covers_a[0], covers_b[0])
+    end = min(covers_a[1], covers_b[1])
     # A staircase steps at its points, so with them in the grid nothing is missed between.
     steps = np.concatenate([*frontiers, np.linspace(start, end, _EVEN)])
     grid = np.unique(np.append(steps[(steps >= start) & (steps <= end)], [start, end]))
@@ -169,10 +175,10 @@ def compare(
         for of in sides
     ]
     curve[list(BAND)] = np.nan
-    enough = np.minimum(*[_n_reaching(of, grid) for of in sides]) >= FEWEST
+    enough = np.minimum(*[n_reaching(of, grid) for of in sides]) >= FEWEST
     if enough.any():
         drawn = [of_side[:, enough] for of_side in replicates]
-        pointwise, together = _half_widths(drawn[0], drawn[1], level)
+        pointwise, together = half_widths(drawn[0], drawn[1], level)
         d = curve["difference"].to_numpy()[enough]
         band = np.column_stack([d - pointwise, d + pointwise, d - together, d + together])
         curve.loc[enough, list(BAND)] = band
@@ -183,14 +189,14 @@ def _frontier_mi(of: Side) -> Floats:
     return of.mi[is_on_frontier(np.column_stack([of.nll, -of.mi]))]
 
 
-def _n_reaching(of: Side, at: Floats) -> NDArray[np.intp]:
+def n_reaching(of: Side, at: Floats) -> NDArray[np.intp]:
     """How many configurations have at least the MI `at`, in any of their seeds."""
     highest = np.full(of.n_configurations, -np.inf)
     np.maximum.at(highest, of.configuration, of.mi)
     return of.n_configurations - np.searchsorted(np.sort(highest), at, side="left")
 
 
-def _half_widths(a: Floats, b: Floats, level: float) -> tuple[Floats, Floats]:
+def half_widths(a: Floats, b: Floats, level: float) -> tuple[Floats, Floats]:
     """Half the widths of the pointwise and the simultaneous band, `[grid]`.
 
     Replicates in which a side does not reach an MI say nothing there.

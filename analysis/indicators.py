@@ -1,11 +1,12 @@
-"""Two frontiers in single numbers, on moocore, and what a budget buys of them.
+"""Frontiers in single numbers, on moocore, and what a budget buys of them.
 
-NLL and MI are both nats and count alike. Every indicator is about the two sides of a comparison
-together: their reference is made of both.
+NLL and MI are both nats and count alike. Every indicator is about the sides of a comparison
+together: their reference is made of all of them.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -37,12 +38,12 @@ _LEAST_MARGIN = 0.01  # nats, where that range is nothing
 
 
 class Reference(NamedTuple):
-    """What both sides are measured against; NLL and MI in nats.
+    """What all sides are measured against; NLL and MI in nats.
 
-    The hypervolume is what lies between a frontier and `nadir`: the highest NLL on either
-    side's frontier plus `MARGIN` of the range of NLL on them, and no MI. A trial far astray is on
-    no frontier and so does not set it. IGD+ and additive epsilon are taken against `front`,
-    `[points, 2]`, the frontier of both sides together. R2 is taken from `ideal`, the lowest NLL
+    The hypervolume is what lies between a frontier and `nadir`: the highest NLL on any side's
+    frontier plus `MARGIN` of the range of NLL on them, and no MI. A trial far astray is on no
+    frontier and so does not set it. IGD+ and additive epsilon are taken against `front`,
+    `[points, 2]`, the frontier of all sides together. R2 is taken from `ideal`, the lowest NLL
     and the highest MI.
     """
 
@@ -51,15 +52,14 @@ class Reference(NamedTuple):
     front: Floats
 
 
-def reference(a: Side, b: Side) -> Reference:
-    """Make the common reference of two sides, each with at least one point."""
-    fronts = [_front(of.nll, of.mi) for of in (a, b)]
-    both = np.concatenate(fronts)
-    lowest, highest = both[:, 0].min(), both[:, 0].max()
+def reference(*sides: Side) -> Reference:
+    """Make the common reference of all sides, each with at least one point."""
+    together = np.concatenate([_front(of.nll, of.mi) for of in sides])
+    lowest, highest = together[:, 0].min(), together[:, 0].max()
     margin = max(MARGIN * (highest - lowest), _LEAST_MARGIN)
-    front = np.unique(_front(both[:, 0], both[:, 1]), axis=0)
+    front = np.unique(_front(together[:, 0], together[:, 1]), axis=0)
     return Reference(
-        (float(highest + margin), 0.0), (float(lowest), float(both[:, 1].max())), front
+        (float(highest + margin), 0.0), (float(lowest), float(together[:, 1].max())), front
     )
 
 
@@ -113,6 +113,56 @@ def indicator_table(
     table["difference_lower"] = table["difference"] - width
     table["difference_upper"] = table["difference"] + width
     return pd.DataFrame(table)
+
+
+def hypervolume_table(
+    sides: Sequence[Side],
+    baseline: str,
+    *,
+    level: float = 0.9,
+    n_replicates: int = N_REPLICATES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Give the hypervolume of several sides against one reference, a row for each.
+
+    Columns `label`, `hypervolume` and `difference`, to that of the side named `baseline`, which
+    has none, each with `_lower` and `_upper` as in `indicator_table`. Each interval is for its
+    side or its pair alone.
+    """
+    against = reference(*sides)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    values, deviations = {}, {}
+    for number, of in enumerate(sides):
+        generator = np.random.default_rng([seed, number])
+        replicates = [
+            _hypervolume(nll[present], mi[present], against)
+            for piece in half_searches(of, n_replicates, generator)
+            for nll, mi, present in zip(*piece, np.isfinite(piece[0]), strict=True)
+        ]
+        values[of.name] = _hypervolume(of.nll, of.mi, against)
+        deviations[of.name] = float(np.std(replicates))
+    rows = []
+    for name, value in values.items():
+        width = z * deviations[name]
+        difference = np.nan if name == baseline else value - values[baseline]
+        both = z * math.hypot(deviations[name], deviations[baseline])
+        rows.append(
+            {
+                "label": name,
+                "hypervolume": value,
+                "hypervolume_lower": max(value - width, 0.0),
+                "hypervolume_upper": value + width,
+                "difference": difference,
+                "difference_lower": difference - both,
+                "difference_upper": difference + both,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _hypervolume(nll: Floats, mi: Floats, against: Reference) -> float:
+    losses = np.column_stack([nll, -mi])
+    return float(moocore.hypervolume(losses, ref=[against.nadir[0], -against.nadir[1]]))
 
 
 def gradient_evaluations(rows: pd.DataFrame) -> pd.Series:

@@ -6,6 +6,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.axes import short_name
+from analysis.levels import BEST, TOO_FEW, UNDECIDED
+
+# Beside the NLL of a side at some MI; none where another side is better for sure.
+MARKS = {BEST: "*", UNDECIDED: "~", TOO_FEW: "?"}
 
 
 def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
@@ -58,6 +62,30 @@ def confirmation_table(points: pd.DataFrame) -> pd.DataFrame:
         now=points["membership"],
         trial=points["trial_id"],
     ).reset_index(drop=True)
+
+
+def levels_table(levels: pd.DataFrame) -> pd.DataFrame:
+    """Give `analysis.levels.at_levels` as text, a row for each side and a column for each MI.
+
+    Cells have the NLL, half the width of its interval where there is one, and one of `MARKS`.
+    """
+    width = levels["upper"] - levels["nll"]
+    shown = width[width > 0]
+    decimals = 3 if shown.empty else min(max(1 - math.floor(math.log10(shown.min())), 1), 5)
+    cells = [
+        ""
+        if pd.isna(nll)
+        else f"{nll:.{decimals}f}"
+        + ("" if pd.isna(half) else f" ± {half:.{decimals}f}")
+        + f" {MARKS.get(standing, ' ')}"
+        for nll, half, standing in zip(levels["nll"], width, levels["standing"], strict=True)
+    ]
+    table = levels.assign(cell=cells).pivot(index="label", columns="mi", values="cell")
+    table = table.loc[levels["label"].unique()]
+    return pd.DataFrame(
+        {"MI of at least": list(table.index)}
+        | {f"{mi:g}  ": list(column) for mi, column in table.items()}
+    )
 
 
 def to_text(table: pd.DataFrame) -> str:

@@ -57,10 +57,18 @@ def compare(
     sides: Annotated[
         list[str],
         typer.Argument(
-            metavar="A [B]",
-            help="Two runs of one arm or RUN:ARM; or one run that has two arms.",
+            metavar="SIDE...",
+            help="Runs, each for all its arms, or RUN:ARM; two sides or more in all.",
         ),
     ],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE",
+            help="What every other side is compared with: an arm's name or RUN:ARM.  [default: "
+            "the second of two sides, the first of more: the experiment's first arm]",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Where to write.  [default: in the run's comparison directory]"),
@@ -80,13 +88,14 @@ def compare(
         bool, typer.Option("--force", help="Compare other data, splits or scales all the same.")
     ] = False,
 ) -> None:
-    """Say which of two arms fits better at equal mutual information, by how much, how sure."""
+    """Say which arm fits better at equal mutual information, by how much, how sure."""
     from sweeper.stored import comparing
 
     with naming_damage(allow_partial) as damaged:
         print(
             comparing.comparison(
                 sides,
+                against=against,
                 storage=storage,
                 output=output,
                 per=per,

@@ -2,7 +2,8 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from itertools import cycle
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from analysis.axes import AXES, MODEL
 from analysis.comparison import FEWEST, Comparison
 from analysis.frontier import Unit
 from analysis.indicators import BUDGETS, common_budgets
-from analysis.plots.style import COLOURS, GREY
+from analysis.plots.style import COLOURS, GREY, line_looks
 
 _LONG = 40  # characters of a name that fit beside the axis
 
@@ -30,7 +31,7 @@ def plot_difference(
     Below zero, in the first colour, the first side fits better. Where the curve has no band, too
     few configurations have that much MI. `mi` names which MI it is.
     """
-    a, b = (_short(name) for name in (comparison.a, comparison.b))
+    a, b = (short(name) for name in (comparison.a, comparison.b))
     axes.set_xlabel(f"{mi} (nats per {unit})")
     axes.set_ylabel(f"difference of NLL (nats per {unit})")
     axes.spines[["top", "right"]].set_visible(False)
@@ -130,7 +131,7 @@ def difference_figure(
     """Draw a comparison with a title above it and how to read it, and `footer`, below."""
     figure = Figure(figsize=(7.0, 5.2), layout="constrained")
     plot_difference(comparison, figure.add_subplot(), unit, mi)
-    return _framed(figure, title, [how_to_read(comparison), *footer])
+    return framed(figure, title, [how_to_read(comparison), *footer])
 
 
 def how_to_read(comparison: Comparison) -> str:
@@ -150,10 +151,12 @@ def how_to_read(comparison: Comparison) -> str:
 def plot_budget(curves: Mapping[str, pd.DataFrame], budget: str, axes: Axes) -> Axes:
     """Draw the hypervolume of each side in `curves` against one of the `BUDGETS`."""
     common = min(curve[budget].max() for curve in curves.values())
-    for curve, colour in zip(curves.values(), COLOURS, strict=False):
+    many = line_looks(curves)
+    for (name, curve), colour in zip(curves.items(), cycle(COLOURS), strict=False):
         spent = np.append(0.0, curve[budget])
         reached = np.append(0.0, curve["hypervolume"])
-        axes.step(spent, reached, where="post", color=colour, linewidth=1.4)
+        look = {"color": colour} if len(curves) == 2 else many[name]
+        axes.step(spent, reached, where="post", linewidth=1.4, **look)
     axes.axvline(common, color=GREY, linewidth=0.8, dashes=(5, 3), zorder=1)
     axes.set_xlabel(textwrap.fill(BUDGETS[budget], 30), fontsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -165,32 +168,38 @@ def plot_budget(curves: Mapping[str, pd.DataFrame], budget: str, axes: Axes) -> 
 
 
 def budget_figure(curves: Mapping[str, pd.DataFrame], title: str, footer: Sequence[str]) -> Figure:
-    """Draw the hypervolume against every budget that all sides know, side by side."""
+    """Draw the hypervolume against every budget that all sides know, side by side.
+
+    More than two sides are named beside the panels.
+    """
+    two = len(curves) == 2
     budgets = common_budgets(curves.values())
-    figure = Figure(figsize=(max(9.0, 2.6 * len(budgets)), 4.0), layout="constrained")
+    size = max(9.0, 2.6 * len(budgets)) + (0.0 if two else 2.5), 4.0 if two else 4.6
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(budgets), sharey=True)
     for budget, axes in zip(budgets, panels, strict=True):
         plot_budget(curves, budget, axes)
     panels[0].set_ylabel("hypervolume so far\nhigher is better →")
     handles = panels[0].lines[: len(curves)]  # a name with an underscore is no label to matplotlib
-    legend = panels[0].legend(
-        handles,
-        list(map(str, range(len(handles)))),
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=2,
-        frameon=False,
-        fontsize="small",
-        borderaxespad=0.2,
+    place: dict[str, Any] = {"loc": "outside right center"}
+    if two:
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
+        place["borderaxespad"] = 0.2
+    legend = (panels[0] if two else figure).legend(
+        handles, list(map(str, range(len(handles)))), frameon=False, fontsize="small", **place
     )
     for text, name in zip(legend.get_texts(), curves, strict=True):
         text.set_parse_math(False)  # a dollar in a name is a dollar
-        text.set_text(_short(name))
-    reading = "dashed: the largest budget that both have spent · one search a side, no interval"
-    return _framed(figure, title, [reading, *footer])
+        text.set_text(short(name))
+    reading = (
+        f"{'dashed' if two else 'upright dashes'}: the largest budget that "
+        f"{'both' if two else 'all'} have spent · one search a side, no interval"
+    )
+    return framed(figure, title, [reading, *footer])
 
 
-def _framed(figure: Figure, title: str, footer: Sequence[str]) -> Figure:
+def framed(figure: Figure, title: str, footer: Sequence[str]) -> Figure:
+    """Put a title above all of a figure and `footer` below it, in small print."""
     width = int(160 * figure.get_figwidth() / 7)
     figure.suptitle(
         textwrap.fill(title, width // 2), x=0.01, ha="left", fontsize="large", parse_math=False
@@ -200,5 +209,6 @@ def _framed(figure: Figure, title: str, footer: Sequence[str]) -> Figure:
     return figure
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Leave out the middle of a name that is too long for a picture."""
     return name if len(name) <= _LONG else f"{name[: _LONG // 2 - 1]}…{name[-_LONG // 2 :]}"

@@ -136,6 +136,18 @@ def test_without_a_common_mi_nothing_is_extrapolated() -> None:
     assert found.covers == ((0, 1), (2, 2))
 
 
+def test_below_a_frontier_its_lowest_nll_counts() -> None:
+    # a: (1, 0) (2, 1), b: (3, 2) alone: at least 0 nats are had for 1 and 3, at least 1 for 2.
+    found = compare(side([(1, 0), (2, 1)]), side([(3, 2)], "b"), below=True, n_replicates=FEW)
+    assert (found.curve["mi"].min(), found.curve["mi"].max()) == (0, 1)
+    assert at(found, 0, 1) == [-2, -1]
+    assert found.covers == ((0, 1), (2, 2))
+    hull = compare(side(A), side(B, "b"), hull=True, below=True, n_replicates=FEW)
+    np.testing.assert_allclose(at(hull, 0, 1, 3), [-1, -0.5, 0.0])
+    collapsed = compare(side([(1, -0.1)]), side([(3, 2)], "b"), below=True, n_replicates=FEW)
+    assert at(collapsed, -0.1) == [-2]
+
+
 def test_one_point_a_side_has_a_difference_and_no_band() -> None:
     found = compare(side([(1, 2)]), side([(3, 2)], "b"))
     assert at(found, 2) == [-2]

@@ -16,6 +16,7 @@ from analysis.indicators import (
     budget_curve,
     common_budgets,
     gradient_evaluations,
+    hypervolume_table,
     indicator_table,
     indicators,
     reference,
@@ -120,6 +121,25 @@ def test_the_table_has_both_sides_their_difference_and_the_better_direction() ->
         assert (table[f"{name}_lower"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_upper"]).all()
     assert (table[["a_lower", "b_lower"]] >= 0).all(axis=None)
+
+
+def test_many_sides_have_one_reference_and_differ_from_one_of_them() -> None:
+    sides = [side([(1, 1), (2, 3)]), side([(4, 2)], "b"), side([(9, 9), (3, 0)], "c")]
+    against = reference(*sides)
+    assert against.nadir == (9 + 0.1 * 8, 0)
+    assert against.ideal == (1, 9)
+
+    table = hypervolume_table(sides, "b", n_replicates=50).set_index("label")
+    expected = {of.name: float(indicators(of.nll, of.mi, against)[0]) for of in sides}
+    assert table["hypervolume"].to_dict() == pytest.approx(expected)
+    assert table["difference"].drop("b").to_dict() == pytest.approx(
+        {name: expected[name] - expected["b"] for name in "ac"}
+    )
+    assert table.loc["b", "difference":].isna().all()
+    # A single trial can be drawn in one way only.
+    assert table.loc["b", "hypervolume_lower"] == table.loc["b", "hypervolume_upper"]
+    ends = table.loc["c", ["hypervolume_lower", "hypervolume", "hypervolume_upper"]]
+    assert (ends.diff().dropna() > 0).all()
 
 
 def test_gradient_evaluations_are_updates_times_batch_times_samples() -> None:

@@ -1,5 +1,9 @@
+import math
+
+import pandas as pd
+
 from analysis.frontier import frontier_points
-from analysis.tables import frontier_table, to_text
+from analysis.tables import frontier_table, levels_table, to_text
 
 
 def test_the_table_holds_the_frontier_by_arm_and_mi(rows) -> None:
@@ -58,3 +62,22 @@ def test_the_probability_is_shown_where_any_point_is_in_doubt(rows) -> None:
     doubtful = frontier_points(rows([(5.0, 1.0), (6.0, 2.0), (7.0, 3.0)], nll_se=[0.1, 8, None]))
     table = frontier_table(doubtful.points.assign(frontier_probability=[1.0, 0.625, None]))
     assert table["P(frontier)"].tolist() == ["1.00", "0.62", "?"]
+
+
+def test_levels_have_a_column_for_each_mi_with_marks() -> None:
+    nan = math.nan
+    levels = pd.DataFrame(
+        [
+            ("b", 0.0, 5.25, 5.5, "best"),
+            ("b", 2.5, 7.0, nan, "too few"),
+            ("a", 0.0, 5.5, 5.75, "undecided"),
+            ("a", 2.5, nan, nan, ""),
+            ("c", 0.0, 9.0, 9.5, "worse"),
+            ("c", 2.5, 6.0, nan, "best"),
+        ],
+        columns=["label", "mi", "nll", "upper", "standing"],
+    )
+    table = levels_table(levels)
+    assert table.iloc[:, 0].tolist() == ["b", "a", "c"]
+    assert table["0  "].tolist() == ["5.25 ± 0.25 *", "5.50 ± 0.25 ~", "9.00 ± 0.50  "]
+    assert table["2.5  "].tolist() == ["7.00 ?", "", "6.00 *"]

@@ -94,10 +94,11 @@ def test_nothing_overlaps_or_is_cut_even_with_long_names() -> None:
         assert not any(box.overlaps(other) for other in boxes[index + 1 :])
 
 
-def budgets() -> dict:
+def budgets(n_more: int = 0) -> dict:
     found = {}
-    sides = side(12, 5.0, "_a"), side(13, 5.1, "$b_")
-    for of, cost in zip(sides, (100.0, 1_600.0), strict=True):
+    more = [side(14 + number, 5.2, f"$more {number}") for number in range(n_more)]
+    sides = [side(12, 5.0, "_a"), side(13, 5.1, "$b_"), *more]
+    for of, cost in zip(sides, (100.0, 1_600.0, *[800.0] * n_more), strict=True):
         n = len(of.nll)
         trials = pd.DataFrame(
             {
@@ -134,3 +135,18 @@ def test_budgets_are_side_by_side_with_both_names() -> None:
     assert len(budget_figure(shorter, "title", []).axes) == len(BUDGETS) - 1
     legend = figure.axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["_a", "$b_"]
+
+
+def test_budgets_of_many_sides_are_told_apart_and_named_beside_the_panels() -> None:
+    found = budgets(n_more=9)
+    figure = budget_figure(found, "title", ["run: r"])
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        *drawn, _ = axes.lines
+        assert len({(line.get_color(), line.get_linestyle()) for line in drawn}) == 11
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(found)
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+    assert not any(box.overlaps(axes.bbox) for axes in figure.axes)
+    assert "all have spent" in figure.get_supxlabel()

@@ -1,83 +1,27 @@
 """What `sweeper compare` says, from stores that the tests fill."""
 
-import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sweeper.errors import SweeperError
-from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.stored.comparing import comparison
+from tests.sweeper.stored.points import many
 
-StoreRun = Callable[..., RunDirectory]
+StoreArms = Callable[..., RunDirectory]
 WRITTEN = [
     *("budget.pdf", "budget.png", "budget.svg"),
     *("comparison.csv", "comparison.pdf", "comparison.png", "comparison.svg"),
 ]
 
 
-@pytest.fixture
-def store_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreRun:
-    """Stores a run with arms of `(nll, mi)` pairs, none for a failed trial; keywords override."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweeper.stored.comparing.N_REPLICATES", 200)
-
-    def store(
-        name: str,
-        arms: dict[str, list],
-        sampler: str = "random",
-        lost: str = "failed",
-        **columns: Any,
-    ):
-        run = RunDirectory(Path("runs") / name)
-        run.create(f"name: {name}\nsearch: {{sampler: {{name: {sampler}}}}}\n")
-        trial = {"objective": {"samples": 2}, "training": {"batch_size": 5}}
-        for arm, pairs in arms.items():
-            for number, pair in enumerate(pairs):
-                identity = f"{name}-{arm}-{number}".replace(":", "_").replace("$", "_")
-                row: dict[str, Any] = {
-                    "experiment": name,
-                    "arm": arm,
-                    "trial_id": identity,
-                    "config_hash": identity,
-                    "seed": 0,
-                    "step": 100,
-                    "final": True,
-                    "status": "done" if pair else lost,
-                    "split": "train",
-                    "samples": 100,
-                    "tokens": 1.0,
-                    "ess": 50.0,
-                    "train_seconds": 1.0,
-                    "eval_seconds": 0.5,
-                    "data_sha256": "5a",
-                    "created_at": datetime(2026, 1, 1, 0, number, tzinfo=UTC),
-                    "trial": json.dumps(trial),
-                }
-                if pair:
-                    row |= {"nll": pair[0], "mi": pair[1], "nll_se": 0.0, "mi_se": 0.0}
-                ResultStore(run.results).append([row | columns])
-        return run
-
-    return store
-
-
-def many(shift: float, seed: int, n: int = 40) -> list[tuple[float, float]]:
-    generator = np.random.default_rng(seed)
-    mi = generator.uniform(0, 5, n)
-    nll = 5 + shift + 0.02 * mi**2 + 0.2 * generator.exponential(size=n)
-    return list(zip(nll.tolist(), mi.tolist(), strict=True))
-
-
-def test_a_run_with_two_arms_is_compared_in_words_and_written(store_run: StoreRun) -> None:
-    run = store_run("r", {"good": many(0.0, 0), "bad": many(1.0, 1)})
+def test_a_run_with_two_arms_is_compared_in_words_and_written(store_arms: StoreArms) -> None:
+    run = store_arms("r", {"good": many(0.0, 0), "bad": many(1.0, 1)})
     lines = comparison(["r:good", "r:bad"]).splitlines()
 
     assert lines[0] == "good against bad, nats per observation"
@@ -99,31 +43,30 @@ def test_a_run_with_two_arms_is_compared_in_words_and_written(store_run: StoreRu
     assert curve["unit"].unique().tolist() == ["observation"]
 
 
-def test_a_run_that_has_two_arms_is_enough(store_run: StoreRun) -> None:
-    store_run("r", {"b": many(0.0, 0, 5), "a": many(0.0, 1, 5)})
+def test_a_run_that_has_two_arms_is_enough(store_arms: StoreArms) -> None:
+    store_arms("r", {"b": many(0.0, 0, 5), "a": many(0.0, 1, 5)})
     assert comparison(["r"]).startswith("a against b, ")
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["three"], r"three is one side; name two of three:a, three:b, three:c"),
+        (["three:b"], r"three:b is one side; name two of three:a, three:b, three:c"),
         (["one"], "one has one arm; name another run"),
-        (["one", "three"], r"three has 3 arms; name one: three:a, three:b, three:c"),
         (["one", "three:aa"], r"no ended trial of an arm 'aa'; did you mean 'a'\?"),
         (["one", "three:xyz"], r"no ended trial of an arm 'xyz'; there are a, b, c"),
         (["one", "onee"], r"there is no run 'onee' in runs; did you mean 'one'\?"),
         (["one", "onee:a"], r"there is no run 'onee' in runs; did you mean 'one'\?"),
         (["one", "one:one"], "one and one:one are the same arm"),
-        (["one", "three:a", "three:b"], "two sides can be compared; got 3"),
         (["one", "none"], "runs/none: no trial has ended yet"),
+        (["one", "three"], "sides of two runs need a directory .* --output"),
         (["one", "three:a"], "sides of two runs need a directory .* --output"),
     ],
 )
-def test_sides_that_are_none_are_one_line(store_run: StoreRun, names, message: str) -> None:
-    store_run("one", {"one": many(0.0, 0, 4)})
-    store_run("three", {arm: many(0.0, 1, 4) for arm in "abc"})
-    store_run("none", {})
+def test_sides_that_are_none_are_one_line(store_arms: StoreArms, names, message: str) -> None:
+    store_arms("one", {"one": many(0.0, 0, 4)})
+    store_arms("three", {arm: many(0.0, 1, 4) for arm in "abc"})
+    store_arms("none", {})
     with pytest.raises(SweeperError, match=message) as error:
         comparison(names)
     assert "\n" not in str(error.value)
@@ -131,10 +74,10 @@ def test_sides_that_are_none_are_one_line(store_run: StoreRun, names, message: s
 
 
 def test_arms_of_one_name_are_told_apart_by_their_runs_and_names_may_hold_colons(
-    store_run: StoreRun, tmp_path: Path
+    store_arms: StoreArms, tmp_path: Path
 ) -> None:
-    store_run("r:1", {"k:a$": many(0.0, 0, 4)})
-    store_run("r:2", {"k:a$": many(0.0, 1, 4), "b": many(0.0, 2, 4)})
+    store_arms("r:1", {"k:a$": many(0.0, 0, 4)})
+    store_arms("r:2", {"k:a$": many(0.0, 1, 4), "b": many(0.0, 2, 4)})
     text = comparison(["r:1", "r:2:k:a$"], output=tmp_path / "out")
     assert text.startswith("r:1: k:a$ against r:2: k:a$, ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == WRITTEN
@@ -158,10 +101,10 @@ def test_arms_of_one_name_are_told_apart_by_their_runs_and_names_may_hold_colons
     ],
 )
 def test_what_does_not_compare_is_refused_unless_it_is_forced(
-    store_run: StoreRun, tmp_path: Path, columns: dict[str, str], message: str
+    store_arms: StoreArms, tmp_path: Path, columns: dict[str, str], message: str
 ) -> None:
-    store_run("one", {"a": many(0.0, 0, 4)})
-    store_run("two", {"b": many(0.0, 1, 4)}, **columns)
+    store_arms("one", {"a": many(0.0, 0, 4)})
+    store_arms("two", {"b": many(0.0, 1, 4)}, **columns)
     with pytest.raises(SweeperError, match=f"^{message}; compare .* with --force$"):
         comparison(["one", "two"], output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -169,11 +112,13 @@ def test_what_does_not_compare_is_refused_unless_it_is_forced(
     assert "do not compare" in text
 
 
-def test_sides_are_compared_at_equal_information_of_q(store_run: StoreRun, tmp_path: Path) -> None:
+def test_sides_are_compared_at_equal_information_of_q(
+    store_arms: StoreArms, tmp_path: Path
+) -> None:
     of_q = {"mi_q": 2.0, "mi_q_se": 0.0, "mi_q_ceiling": 4.0, "observations": 55}
     arms = {"a": many(0.0, 0, 5), "b": many(1.0, 1, 5)}
-    store_run("r", arms, **of_q)
-    store_run("s", {"c": many(0.0, 0, 5)}, **{**of_q, "observations": 66})
+    store_arms("r", arms, **of_q)
+    store_arms("s", {"c": many(0.0, 0, 5)}, **{**of_q, "observations": 66})
 
     lines = comparison(["r"], mi="mi_q").splitlines()
 
@@ -183,17 +128,17 @@ def test_sides_are_compared_at_equal_information_of_q(store_run: StoreRun, tmp_p
         comparison(["r:a", "s:c"], mi="mi_q", output=tmp_path / "both")
 
 
-def test_what_makes_the_sides_less_comparable_is_said(store_run: StoreRun, tmp_path) -> None:
-    store_run("one", {"a": many(0.0, 0, 4)}, sampler="tpe")
-    store_run("two", {"b": many(0.0, 1, 4)}, train_seconds=None, nll_se=None)
+def test_what_makes_the_sides_less_comparable_is_said(store_arms: StoreArms, tmp_path) -> None:
+    store_arms("one", {"a": many(0.0, 0, 4)}, sampler="tpe")
+    store_arms("two", {"b": many(0.0, 1, 4)}, train_seconds=None, nll_se=None)
     text = comparison(["one", "two"], output=tmp_path / "out")
     assert "warning: the sampler (tpe) learns from earlier trials" in text
     assert "warning: 4 points have no Monte Carlo error and count as exact here" in text
     assert "warning: 4 trials have no known seconds" in text
 
 
-def test_the_same_trials_on_both_sides_are_said(store_run: StoreRun, tmp_path: Path) -> None:
-    store_run("one", {"a": many(0.0, 0, 8)})
+def test_the_same_trials_on_both_sides_are_said(store_arms: StoreArms, tmp_path: Path) -> None:
+    store_arms("one", {"a": many(0.0, 0, 8)})
     shutil.copytree("runs/one", "runs/two")
     text = comparison(["one", "two"], output=tmp_path / "out")
     assert "one: a and two: a attain the same NLL at every MI of both" in text
@@ -201,41 +146,41 @@ def test_the_same_trials_on_both_sides_are_said(store_run: StoreRun, tmp_path: P
     assert "fits better" not in text
 
 
-def test_no_common_mi_is_an_answer_with_the_indicators(store_run: StoreRun) -> None:
-    store_run("r", {"low": [(5.0, 0.0), (5.1, 1.0)], "high": [(6.0, 2.0), (6.1, 3.0)]})
+def test_no_common_mi_is_an_answer_with_the_indicators(store_arms: StoreArms) -> None:
+    store_arms("r", {"low": [(5.0, 0.0), (5.1, 1.0)], "high": [(6.0, 2.0), (6.1, 3.0)]})
     text = comparison(["r:low", "r:high"])
     assert "no MI at which both have a model: low covers 0 to 1, high covers 2 to 3 nats" in text
     assert "hypervolume" in text
     assert len(pd.read_csv("runs/r/comparison/low-against-high/comparison.csv")) == 0
 
 
-def test_one_point_a_side_is_an_answer(store_run: StoreRun) -> None:
-    store_run("r", {"a": [(5.0, 1.0)], "b": [(6.0, 1.0)]})
+def test_one_point_a_side_is_an_answer(store_arms: StoreArms) -> None:
+    store_arms("r", {"a": [(5.0, 1.0)], "b": [(6.0, 1.0)]})
     assert (
         "at 1 nats: fewer than 3 configurations of a side have so much MI "
         "(difference -1.000 to -1.000)" in comparison(["r"])
     )
 
 
-def test_a_side_without_a_model_is_an_answer(store_run: StoreRun) -> None:
-    store_run("r", {"a": [None, None], "b": [(6.0, 1.0)]})
+def test_a_side_without_a_model_is_an_answer(store_arms: StoreArms) -> None:
+    store_arms("r", {"a": [None, None], "b": [(6.0, 1.0)]})
     text = comparison(["r"])
     assert text.splitlines()[1] == "nothing to compare: a without a model (2 failed)"
     assert not Path("runs/r/comparison").exists()
 
 
-def test_failed_trials_are_left_out_but_cost(store_run: StoreRun) -> None:
-    store_run("r", {"a": [(5.0, 1.0), None, None], "b": [(6.0, 1.0), (5.0, 0.5)]})
+def test_failed_trials_are_left_out_but_cost(store_arms: StoreArms) -> None:
+    store_arms("r", {"a": [(5.0, 1.0), None, None], "b": [(6.0, 1.0), (5.0, 0.5)]})
     lines = comparison(["r"]).splitlines()
     assert "left out: 2 failed" in lines
     assert any(line.startswith("2 trials ended ") for line in lines)
 
 
 def test_pruned_trials_are_left_out_cost_and_make_the_intervals_doubtful(
-    store_run: StoreRun,
+    store_arms: StoreArms,
 ) -> None:
     sides = {"a": [(5.0, 1.0), None, None], "b": [(6.0, 1.0), (5.0, 0.5)]}
-    store_run("r", sides, lost="pruned")
+    store_arms("r", sides, lost="pruned")
     lines = comparison(["r"]).splitlines()
 
     assert "left out: 2 pruned" in lines
@@ -243,14 +188,14 @@ def test_pruned_trials_are_left_out_cost_and_make_the_intervals_doubtful(
     assert any(line.startswith("warning: 2 trials were pruned early") for line in lines)
 
 
-def test_hulls_are_said_to_interpolate(store_run: StoreRun) -> None:
-    store_run("r", {"a": many(0.0, 0, 9), "b": many(0.0, 1, 9)})
+def test_hulls_are_said_to_interpolate(store_arms: StoreArms) -> None:
+    store_arms("r", {"a": many(0.0, 0, 9), "b": many(0.0, 1, 9)})
     assert "interpolate between trained models" in comparison(["r"], hull=True)
     assert "interpolate" not in comparison(["r"])
 
 
-def test_it_is_per_token_where_observations_have_several(store_run: StoreRun) -> None:
-    store_run("r", {"a": [(8.0, 4.0)], "b": [(4.0, 4.0)]}, tokens=4.0)
+def test_it_is_per_token_where_observations_have_several(store_arms: StoreArms) -> None:
+    store_arms("r", {"a": [(8.0, 4.0)], "b": [(4.0, 4.0)]}, tokens=4.0)
     assert "nats per token" in comparison(["r"])
     assert "(difference +1.000 to +1.000)" in comparison(["r"], per="token")
     assert "(difference +4.000 to +4.000)" in comparison(["r"], per="observation")
@@ -259,13 +204,13 @@ def test_it_is_per_token_where_observations_have_several(store_run: StoreRun) ->
 
 
 @pytest.mark.parametrize("level", [90.0, 0.2, 1.0, float("nan")])
-def test_a_level_is_a_probability(store_run: StoreRun, level: float) -> None:
+def test_a_level_is_a_probability(store_arms: StoreArms, level: float) -> None:
     with pytest.raises(SweeperError, match="--level is a probability"):
         comparison(["r"], level=level)
 
 
-def test_a_place_that_cannot_be_written_is_one_line(store_run: StoreRun, tmp_path: Path) -> None:
-    store_run("r", {"a": [(5.0, 1.0)], "b": [(6.0, 1.0)]})
+def test_a_place_that_cannot_be_written_is_one_line(store_arms: StoreArms, tmp_path: Path) -> None:
+    store_arms("r", {"a": [(5.0, 1.0)], "b": [(6.0, 1.0)]})
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SweeperError, match=r"cannot write .*file: .*choose another --output"):
         comparison(["r"], output=tmp_path / "file")
