@@ -293,10 +293,11 @@ def test_families_differ_in_their_objective_and_its_knob_alone(scale: str | None
         **dict.fromkeys(CRITICS, rate | lambda_),
         "dreg16-kl": rate | lambda_,
         "dreg16-renyi": rate | lambda_ | {"objective.alpha"},
+        "vq-vae": rate | {"model.latents.categories"},
     }
     rest = []
     for trial in trials(experiment).values():
-        del trial["objective"], trial["training"]["learning_rate"]
+        del trial["objective"], trial["training"]["learning_rate"], trial["model"]["latents"]
         rest.append(trial)
     assert all(other == rest[0] for other in rest)
 

@@ -11,6 +11,7 @@ from trainables.models import Model
 from trainables.models.latents import GaussianLatents
 
 TOKENS_AT_ONCE = 2**17  # likelihoods of single tokens, for some states of z, in one pass
+OBSERVATIONS_AT_ONCE = 2**14  # where each z is decoded once for all of them
 
 
 class ExactScores(NamedTuple):
@@ -36,8 +37,7 @@ def score_exactly(model: Model, x: Tensor) -> ExactScores:
     if isinstance(model.latents, GaussianLatents):
         raise ValueError(f"{model.latents.kind} latents have no finite number of states")
     states = model.latents.states(like=next(model.parameters()))
-    # A symbol's likelihood is read off a softmax over all symbols, so all are scored at once.
-    at_once = len(x) if x.dim() == 1 else 32
+    at_once = OBSERVATIONS_AT_ONCE if model.decodes_once else 32
     parts = [_scores(model, batch, states) for batch in batches(x, at_once, states.device)]
     return ExactScores(*(torch.cat(field).cpu() for field in zip(*parts, strict=True)))
 
@@ -46,7 +46,9 @@ def _scores(model: Model, x: Tensor, states: Tensor) -> ExactScores:
     """Sum over states in one pass, keeping the highest log-likelihood as the common scale."""
     highest = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
     total, weighted = torch.zeros_like(highest), torch.zeros_like(highest)
-    at_once = max(1, TOKENS_AT_ONCE // x.numel())
+    # What is decoded once for all observations is as large as one, and gives a figure for each.
+    for_each = max(len(x), x[0].numel()) if model.decodes_once else x.numel()
+    at_once = max(1, TOKENS_AT_ONCE // for_each)
     for start in range(0, len(states), at_once):
         z = states[start : start + at_once, None]
         likelihood = model.log_likelihood(x, z).double()

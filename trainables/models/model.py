@@ -22,7 +22,13 @@ class Encoding(NamedTuple):
 
 
 class Model(nn.Module, ABC):
-    """A joint distribution p(x, z) = p(z) p(x|z) with an inference network q(z|x)."""
+    """A joint distribution p(x, z) = p(z) p(x|z) with an inference network q(z|x).
+
+    Where z is the same at every observation, a model that `decodes_once` decodes it for all of
+    them together.
+    """
+
+    decodes_once: bool = False
 
     def __init__(self, latents: Latents) -> None:
         super().__init__()

@@ -65,6 +65,8 @@ class SymbolMlp(AmortisedModel):
     latents their codes.
     """
 
+    decodes_once = True
+
     def __init__(self, config: SymbolMlpConfig, vocabulary: int) -> None:
         embedding, hidden, latents = config.embedding, config.hidden, config.latents
         super().__init__(latents, partial(SymbolEncoder, vocabulary, embedding, hidden))

@@ -114,6 +114,7 @@ class VqModel(Model):
     def __init__(self, base: Model, latents: VqLatents) -> None:
         super().__init__(latents)
         self.base = base
+        self.decodes_once = base.decodes_once
         self.vq = latents
         self.codebook = Codebook(latents)
 

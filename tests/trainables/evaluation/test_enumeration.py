@@ -11,6 +11,7 @@ from tests.oracles.without_encoder import WithoutEncoder
 from trainables.data.corpus import PAD
 from trainables.evaluation import enumeration
 from trainables.evaluation.enumeration import can_enumerate, score_exactly
+from trainables.models.images.mlp import ImageMlpConfig
 from trainables.models.latents import CategoricalLatents, GaussianLatents
 from trainables.models.model import Encoding, Model
 from trainables.models.sentence import SentenceLstmConfig
@@ -49,7 +50,17 @@ def brute_force(model: Model, x: Tensor) -> tuple[list[float], list[float]]:
     return evidences, divergences
 
 
-CASES = [(symbol_model, torch.tensor([0, 6, 3, 3])), (sentence_model, SENTENCES)]
+def image_model() -> Model:
+    config = ImageMlpConfig(name="image_mlp", latents=LATENTS, hidden=(4, 3), output_bias="zero")
+    return config.create(2, (2, 3)).double().eval()
+
+
+IMAGES = torch.arange(24).view(4, 2, 3).remainder(5).eq(0).to(torch.uint8)
+CASES = [
+    (symbol_model, torch.tensor([0, 6, 3, 3])),
+    (sentence_model, SENTENCES),
+    (image_model, IMAGES),
+]
 
 
 @pytest.mark.parametrize(("make", "x"), CASES)
@@ -58,6 +69,7 @@ def test_it_equals_brute_force_however_it_is_cut(
     make: type, x: Tensor, tokens_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(enumeration, "TOKENS_AT_ONCE", tokens_at_once)
+    monkeypatch.setattr(enumeration, "OBSERVATIONS_AT_ONCE", min(tokens_at_once, 3))
     torch.manual_seed(0)
     model = make()
     log_p, mi = brute_force(model, x)

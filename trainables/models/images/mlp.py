@@ -136,6 +136,8 @@ class ImageMlp(AmortisedModel):
     input, which is left here for the first layer's bias to learn.
     """
 
+    decodes_once = True
+
     def __init__(self, config: ImageMlpConfig, pixels: int) -> None:
         super().__init__(config.latents, partial(MlpEncoder, config.encoder, pixels))
         _draw(self.to_posterior)
