@@ -46,6 +46,24 @@ class FollowsSetPoint(OfConfigurations):
         off = np.abs(means[_KL] / means[_SET_POINT] - 1).to_numpy()
         return Measured("mean distance from the set point", *mean(off), (-math.inf, self.within))
 
+    def cautions(self, arms: Sequence[Sampled]) -> tuple[str, ...]:
+        """Say on which side of their set points the KLs are that are off."""
+        [(points, _, _)] = arms
+        means = configurations(points, _KL, _SET_POINT)
+        off = means[_KL] / means[_SET_POINT] - 1
+        found = []
+        if (n_above := int((off > self.within).sum())) > 0:
+            found.append(
+                f"{n_above} of {len(off)} KLs stay above their set point: one that is lower than "
+                "the KL at the largest weight of the controller's range is out of reach"
+            )
+        if (n_below := int((off < -self.within).sum())) > 0:
+            found.append(
+                f"{n_below} of {len(off)} KLs stay below their set point: one that is higher than "
+                "the KL at the smallest weight is out of reach, and a small gain needs many steps"
+            )
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class HoldsSetPoint(OfSeeds):

@@ -60,6 +60,23 @@ def test_swept_set_points_are_followed_or_not(
 
 
 @pytest.mark.parametrize(
+    ("off", "said"),
+    [
+        ([0.09, -0.09, 0.0, 0.0, 0.0], []),
+        ([1.0, 0.5, 0.11, 0.0, 0.0], ["3 of 5 KLs stay above"]),
+        ([1.0, 0.0, 0.0, -0.2, -0.3], ["1 of 5 KLs stay above", "2 of 5 KLs stay below"]),
+    ],
+)
+def test_it_is_told_on_which_side_the_kl_is_off(
+    arm: MakeArm, off: list[float], said: list[str]
+) -> None:
+    points = arm(SET_POINTS * (1 + np.array(off)), SET_POINTS, of_seeds=False)
+    cautions = check(FollowsSetPoint(A, 0.1), {A: points}, "observation").cautions
+
+    assert [caution.partition(" their set point")[0] for caution in cautions] == said
+
+
+@pytest.mark.parametrize(
     ("kl", "verdict"),
     [
         ([24.9, 25.0, 25.4], HOLDS),
