@@ -171,7 +171,7 @@ _LATENTS = {
 }
 _DECIMALS = {"KL's weight": 3, "active units": 1, "linear probe": 3, "k-NN": 3}
 _LEVELS = {
-    "MNIST": {f"{level} nats": float(level) for level in (5, 10, 15, 18, 20, 22, 24)},
+    "MNIST": {f"{level} nats": float(level) for level in (10, 14, 16, 18, 20, 22, 24)},
     "Penn Treebank": {f"{level} nats": float(level) for level in (1, 2, 4, 8, 16)},
 }
 
