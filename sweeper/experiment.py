@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from analysis.axes import MODEL
 from search_spaces.spaces import Space
 from sweeper.arms import Arm, common, resolve_arms
 from sweeper.errors import SweeperError
@@ -21,6 +22,7 @@ from sweeper.located import Node, Place, Problems, describe, unknown
 from sweeper.sections import Checkpoints, File, Frontier, Resources, Search
 from sweeper.source import dump, flow
 from sweeper.swept import read_sweeps
+from trainables.evaluation.certain import has_information
 from trainables.trial import TrialConfig
 
 _DEFAULT = Place("default")
@@ -209,6 +211,7 @@ def _resolve(document: Node, problems: Problems) -> Experiment | None:
         message = f"{', '.join(idle)} would train one configuration that often; sweep something"
         problems.add(place, "search.trials", f"{message}, or set 1")
     _check_rungs(search, resolved, Node(entries, document.place), problems)
+    _check_axis(file.frontier, resolved, Node(entries, document.place), problems)
     trial, arms = _with_defaults(trial, arms, resolved)
     content: dict[str, Any] = {
         "name": file.name,
@@ -256,6 +259,28 @@ def _check_rungs(
         if "evaluation.every" in arm.space:
             message = f"needs the same evaluation.every in all trials; arm {name!r} sweeps it"
             problems.add((document.at(*path) or document).place, ".".join(path), message)
+
+
+def _check_axis(
+    frontier: Frontier, arms: Mapping[str, Arm], document: Node, problems: Problems
+) -> None:
+    """Note where trials would not have the information that is maximised."""
+    if frontier.maximize != MODEL:
+        return
+    for name, arm in arms.items():
+        for values in arm.space.corners():
+            config = arm.config(values)
+            if not config.model.latents.deterministic:
+                break  # nor are the others, of which there may be thousands
+            if not has_information(config.model.latents, config.evaluation):
+                message = (
+                    f"arm {name!r} has trials without an MI of the model, for they enumerate "
+                    f"{config.evaluation.enumerate_up_to:,} values and their latents have more "
+                    "categories; raise evaluation.enumerate_up_to, or maximize mi_q"
+                )
+                place = (document.at("frontier", "maximize") or document).place
+                problems.add(place, "frontier.maximize", message)
+                break
 
 
 def _with_defaults(

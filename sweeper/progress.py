@@ -128,7 +128,7 @@ class PlainProgress(Progress):
         row = rows[-1]
         values = outcome(row, self.axis)
         if values is None:
-            ending = f"{row['status']}: {row['reason']}"
+            ending = f"{row['status']}: {row.get('reason') or row.get('mi_reason')}"
         else:
             ending = f"NLL {values.nll:.4f}  {AXES[self.axis].short} {values.mi:.4f}"
         width = len(str(self.n_trials))

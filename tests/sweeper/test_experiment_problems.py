@@ -79,6 +79,32 @@ def test_a_scheduler_needs_evaluations_on_its_rungs(
     assert problems(text, overrides=overrides) == [f"x.yaml:17: search.scheduler: {message}"]
 
 
+@pytest.mark.parametrize(("most", "told"), [(2, True), (8, False)])
+def test_codes_that_are_too_many_for_an_information_are_told(most: int, told: bool) -> None:
+    """Eight categories in all at the largest corner."""
+    text = f"""\
+name: x
+trial:
+  data: {{name: symbols, vocabulary: 16}}
+  model: {{name: symbol_mlp, latents: {{kind: vq, variables: 2}}}}
+  objective: {{name: vq_vae}}
+  training: {{steps: 10, batch_size: 4, learning_rate: 0.01}}
+  evaluation: {{enumerate_up_to: {most}}}
+search:
+  space: {{model.latents.categories: {{kind: int, low: 2, high: 4}}}}
+  trials: 3
+"""
+    if told:
+        assert problems(text) == [
+            "x.yaml:1: frontier.maximize: arm 'x' has trials without an MI of the model, for they "
+            "enumerate 2 values and their latents have more categories; raise "
+            "evaluation.enumerate_up_to, or maximize mi_q"
+        ]
+        assert "x.yaml:11: frontier.maximize" in problems(text + "frontier: {maximize: mi}\n")[0]
+    Path("x.yaml").write_text(text + ("frontier: {maximize: mi_q}\n" if told else ""))
+    assert load("x.yaml").frontier.maximize == ("mi_q" if told else "mi")
+
+
 def test_a_scheduler_is_checked_field_by_field() -> None:
     rule = "{name: halving, first: 0, reduction: 1, mi_window: 0, rungs: 3}"
     text = VALID.replace("  trials: 3\n", f"  trials: 3\n  scheduler: {rule}\n")

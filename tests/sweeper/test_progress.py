@@ -160,6 +160,16 @@ def test_away_from_a_terminal_every_end_of_a_trial_is_a_line(
     ]
 
 
+def test_a_trial_without_what_is_maximised_says_why(
+    tasks: list[Task], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = progress(12, NOTHING)
+    display.started(tasks[0])
+    display.finished(tasks[0], [row(2.0, None, mi_reason="too many codes")])
+
+    assert "tiny  done: too many codes  training." in capsys.readouterr().out
+
+
 def drawn(display: LiveProgress) -> str:
     console = Console(file=io.StringIO(), width=150)
     console.print(display.render())

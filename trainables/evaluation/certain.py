@@ -26,18 +26,21 @@ from trainables.evaluation.importance import (
     score,
 )
 from trainables.models import Model
-from trainables.models.latents import GaussianLatents
+from trainables.models.latents import Latents, VqLatents
 
 ALL_ALIKE = 2  # samples of q: a second one shows that they do not scatter
 FLATTENED = 0.5
 SPREAD = 0.02
 
 
-def has_proposal(model: Model, config: EvaluationConfig) -> bool:
-    """Say whether all variables have few enough categories for `conditional_proposal`."""
-    latents = model.latents
-    if isinstance(latents, GaussianLatents):
-        return False
+def has_information(latents: Latents, config: EvaluationConfig) -> bool:
+    """Say whether there is an MI of the model, exact or estimated.
+
+    There is unless q(z|x) is certain of one z and even the categories of all variables, never
+    more than the values of z, are too many to be enumerated.
+    """
+    if not isinstance(latents, VqLatents):
+        return True
     return latents.variables * latents.categories <= config.enumerate_up_to
 
 
@@ -58,7 +61,7 @@ def score_certain(
         none = torch.zeros_like(exact.log_p)
         known = {"log_p": exact.log_p, "log_p_variance": none, "mi": exact.mi}
         return own._replace(**known, mi_variance=none, log_p_mi_covariance=none)
-    if not has_proposal(model, config):
+    if not has_information(model.latents, config):
         return own
     proposed = score(model, x, config.samples, conditional_proposal(model, x, parameters))
     return proposed._replace(elbo=own.elbo, elbo_variance=own.elbo_variance, kl=own.kl)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.corpus import PAD, Corpus
-from trainables.evaluation.certain import has_proposal, score_certain
+from trainables.evaluation.certain import has_information, score_certain
 from trainables.evaluation.codes import code_figures
 from trainables.evaluation.config import EvaluationConfig
 from trainables.evaluation.enumeration import can_enumerate, score_exactly
@@ -64,7 +64,7 @@ def evaluate(model: Model, corpus: Corpus, config: EvaluationConfig, seed: int) 
     finally:
         model.train(was_training)
 
-    is_bound = certain and exact is None and not has_proposal(model, config)
+    is_bound = not has_information(model.latents, config)
     unseen = 1 - len(x) / n_split
     # What a subset adds is an error of the truth, where that is known.
     nll = -(estimated.log_p if exact is None else exact.log_p)
