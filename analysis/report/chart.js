@@ -81,13 +81,36 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
         ...common(frontier),
         type: "scatter",
         mode: "lines+markers",
-        line: { color: colour, width: 1.6, shape: "vh" },
+        line: { color: colour, width: 1.6, shape: "vh", dash: arm.dash },
         marker: { color: colour, symbol: symbols(frontier), size: 9, line: { color: theme.paper, width: 1 } },
         error_x: bars(shown.miError),
         error_y: bars(shown.nllError),
       });
     });
     return [...made, ...lines];
+  }
+
+  // Between what few and what most of the seeds attain; the median is a thin line. Right of what
+  // most attain, a band has no upper end.
+  function bands({ shown, bands: wanted, hidden }) {
+    if (!wanted) return [];
+    const theme = colours();
+    const heights = shown.nll.filter((value) => value !== null);
+    const [low, high] = heights.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+    const over = high + 10 * (high - low);
+    return shown.bands.filter(({ arm }) => !hidden.has(arm)).flatMap(({ arm, surfaces }) => {
+      const colour = theme.dark ? DATA.arms[arm].dark : DATA.arms[arm].light;
+      const start = surfaces.reduce((least, { mi }) => Math.min(least, mi[0]), Infinity);
+      const corners = ({ mi, nll }) => nll.flatMap((y, n) => [[n ? mi[n - 1] : start, y], [mi[n], y]]);
+      const end = (path) => [...path, [path[path.length - 1][0], over]];
+      const [lowest, highest] = [surfaces[0], surfaces[surfaces.length - 1]].map(corners);
+      const common = { type: "scatter", mode: "lines", name: "", hoverinfo: "skip", showlegend: false };
+      const xy = (path) => ({ x: path.map(([x]) => x), y: path.map(([, y]) => y) });
+      return [
+        { ...common, ...xy([...end(lowest), ...end(highest).reverse()]), fill: "toself", fillcolor: `${colour}29`, line: { width: 0 } },
+        ...surfaces.slice(1, -1).map((inner) => ({ ...common, ...xy(corners(inner)), line: { color: colour, width: 0.8, dash: "3px,2px" } })),
+      ];
+    });
   }
 
   // The frontiers without their points that went far astray, and the limits nearby.
@@ -204,7 +227,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
   function draw(what) {
     drawn = { mode: root.layout?.dragmode, ...what };
     const ranges = view ?? ownView(drawn);
-    const done = Plotly.react(root, traces(drawn), layout(drawn, ranges), config);
+    const done = Plotly.react(root, [...bands(drawn), ...traces(drawn)], layout(drawn, ranges), config);
     if (!listening) listen();
     onView(outside(ranges), Boolean(view));
     return done;

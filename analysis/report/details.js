@@ -79,6 +79,14 @@ function showGuide(root, shown) {
   if (shown.floor.length || shown.ceiling.length) {
     lines.push(`Dashed: the lowest possible NLL and the ${DATA.mi.limit.replace(/,$/, "")}.`);
   }
+  const { bands } = DATA.units[shown.unit];
+  if (bands.length) {
+    const [lowest, ...others] = bands[0].surfaces.map(({ level }) => level);
+    const counts = [...new Set(bands.map(({ seeds }) => seeds))].join(" or ");
+    lines.push(
+      `Bands: what between ${lowest} % and ${others[others.length - 1]} % of the ${counts} seeds attain, each seed's trials taken as a sweep of its own; thin and dashed: half of them.`,
+    );
+  }
   const shared = DATA.units[shown.unit].shared_error;
   if (shared) lines.push(`Shared by all points: ${shared} (nats per ${shown.unit}).`);
   root.replaceChildren(

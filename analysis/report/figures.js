@@ -40,6 +40,10 @@ function figures(unit, measure) {
     probability: stored.probability ?? [],
     // The verdict in view of the errors, where there is one.
     state: (i) => stored.membership?.[i] ?? (stored.frontier[i] ? "frontier" : "dominated"),
+    bands: stored.bands.map(({ surfaces, ...band }) => ({
+      ...band,
+      surfaces: surfaces.map(({ level, nll, mi }) => ({ level, nll: nll.map(by.nll), mi: mi.map(by.mi) })),
+    })),
     floor: stored.floor.map(by.nll).filter(Number.isFinite),
     ceiling: stored.ceiling.map(by.mi),
     nllShort: measure === "perplexity" ? "perplexity" : "NLL",

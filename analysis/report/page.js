@@ -1,7 +1,7 @@
 // The page: what is chosen, and everything that follows from it.
 
 const at = (id) => document.getElementById(id);
-const chosen = { unit: DATA.unit, measure: "nats", hidden: new Set(), frontierOnly: false, selected: null };
+const chosen = { unit: DATA.unit, measure: "nats", hidden: new Set(), frontierOnly: false, bands: true, selected: null };
 let shown = figures(chosen.unit, chosen.measure);
 
 const tooltip = createTooltip(at("tooltip"));
@@ -56,7 +56,7 @@ function named(arm) {
 
 function render() {
   const indices = visible();
-  chart.draw({ shown, indices, selected: chosen.selected });
+  chart.draw({ shown, indices, bands: chosen.bands, hidden: chosen.hidden, selected: chosen.selected });
   points.update(indices, pointColumns());
   const all = DATA.units[chosen.unit].nll.filter((value) => value !== null).length;
   at("count").textContent = `${indices.length.toLocaleString("en")} of ${counted(all, "point")} shown`;
@@ -216,6 +216,8 @@ function setTheme(theme) {
 at("theme").addEventListener("click", () => setTheme(colours().dark ? "light" : "dark"));
 systemDark.addEventListener("change", () => setTheme(document.documentElement.dataset.theme));
 at("frontier-only").addEventListener("change", ({ target }) => choose({ frontierOnly: target.checked }));
+at("bands").addEventListener("change", ({ target }) => choose({ bands: target.checked }));
+at("banded").hidden = !Object.values(DATA.units).some(({ bands }) => bands.length);
 at("zoom-in").addEventListener("click", () => chart.zoom(0.7));
 at("zoom-out").addEventListener("click", () => chart.zoom(1 / 0.7));
 at("reset").addEventListener("click", () => {

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.attainment import seed_attainment
 from analysis.axes import AXES, axis_of, long_name
 from analysis.frontier import Frontier, Unit, frontier_points, shared_error
 from analysis.plots.style import COLOURS, MARKERS
 from analysis.report.trials import pack, yaml_text
 
 MANY = 2_000  # points beyond which the chart needs WebGL to stay quick
+MOST_BANDED = 50_000  # points beyond which bands would take longer than all the rest
 
 _SYMBOLS = dict(
     zip(
@@ -23,6 +25,7 @@ _SYMBOLS = dict(
         strict=True,
     )
 )
+_DASHES = ("solid", "dash", "dot")  # of lines, one for as many arms as there are colours
 # The colours that a dark background swallows, made lighter.
 _ON_DARK = {"#0072b2": "#3b9fe0", "#000000": "#f0f0f0", "#999933": "#b8b84d"}
 
@@ -54,7 +57,7 @@ def page_data(rows: pd.DataFrame, runs: Sequence[Mapping[str, str]], unit: Unit)
         "webgl": len(frontiers["observation"].points) > MANY,
         "arms": _arms(names),
         "mi": AXES[axis_of(rows)]._replace(long=long_name(rows))._asdict(),
-        "units": {name: _unit(found, len(rows)) for name, found in frontiers.items()},
+        "units": {name: _unit(found, len(rows), names) for name, found in frontiers.items()},
         "trials": _trials(rows, labels, names),
         "knobs": _knobs(rows),
         "yaml": pack(texts, list(labels))._asdict(),
@@ -76,13 +79,16 @@ def _arms(names: Iterable[str]) -> list[dict[str, str]]:
             "light": colour,
             "dark": _ON_DARK.get(colour, colour),
             "symbol": _SYMBOLS[marker],
+            "dash": _DASHES[number // len(COLOURS) % len(_DASHES)],
         }
-        for name, colour, marker in zip(names, cycle(COLOURS), cycle(MARKERS), strict=False)
+        for number, (name, colour, marker) in enumerate(
+            zip(names, cycle(COLOURS), cycle(MARKERS), strict=False)
+        )
     ]
 
 
-def _unit(found: Frontier, n_rows: int) -> dict[str, Any]:
-    """The figures of each row in one unit, null for rows that are no point."""
+def _unit(found: Frontier, n_rows: int, names: Sequence[str]) -> dict[str, Any]:
+    """The figures of each row in one unit, null for rows that are no point; and the bands."""
     points = found.points.set_index("row").reindex(range(n_rows))
     return {
         "nll": _plain(points["nll_value"], 10),
@@ -94,11 +100,33 @@ def _unit(found: Frontier, n_rows: int) -> dict[str, Any]:
         "frontier": [value is True for value in points["on_frontier"]],
         "membership": _optional(points, "membership"),
         "probability": _optional(points, "frontier_probability"),
+        "bands": _bands(found.points, names),
         "left_out": dict(found.left_out),
         "warnings": list(found.warnings),
         "shared_error": shared_error(found.points),
         "bars": bool((found.points[["nll_error", "mi_error"]] > 0).any(axis=None)),
     }
+
+
+def _bands(points: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What a share of the seeds attain, of each arm with several, from the lowest level up."""
+    if len(points) > MOST_BANDED:
+        return []
+    return [
+        {
+            "arm": names.index(str(label)),
+            "seeds": int(of_arm["sets"].iloc[0]),
+            "surfaces": [
+                {
+                    "level": float(level),
+                    "mi": _plain(surface["mi"], 10),
+                    "nll": _plain(surface["nll"], 10),
+                }
+                for level, surface in of_arm.groupby("level", sort=True)
+            ],
+        }
+        for label, of_arm in seed_attainment(points).groupby("label", sort=True)
+    ]
 
 
 def _optional(points: pd.DataFrame, name: str) -> list[Any] | None:

@@ -100,7 +100,8 @@ class Opened:
     def drawn(self) -> dict[str, tuple[float, float]]:
         """The `(mi, nll)` of each point in the chart, by trial."""
         points = self.page.evaluate(
-            """() => document.getElementById('chart').data.flatMap(trace =>
+            """() => document.getElementById('chart').data.filter(
+                trace => trace.customdata).flatMap(trace =>
                 trace.x.map((x, i) => [trace.customdata[i], x, trace.y[i]]))"""
         )
         ids = self.page.evaluate(

@@ -152,3 +152,29 @@ def test_what_errors_leave_open_is_told(
     for trial, told in (("t1", "on it in 73% of redraws"), ("t2", "its error is unknown")):
         report.page.locator("tr", has_text=trial).click()
         assert f"on the frontier; ambiguous, {told}" in report.text("#details")
+
+
+BANDS = "document.getElementById('chart').data.filter(trace => trace.fill === 'toself')"
+
+
+def test_bands_over_seeds_are_shown_until_they_or_their_arm_are_not(
+    opened: Open, trial_rows: Rows
+) -> None:
+    pairs = [(1.0, 0.5), (1.2, 0.6), (0.9, 0.7), (2.0, 2.0), (2.5, 3.0)]
+    report = opened(trial_rows(pairs, arm=["a", "a", "a", "b", "b"], seed=[0, 1, 2, 0, 0]))
+    page = report.page
+
+    [band] = page.evaluate(BANDS)
+    corners = list(zip(band["x"], band["y"], strict=True))
+    over = 2.5 + 10 * (2.5 - 0.9)
+    assert corners == [(0.5, 0.9), (0.7, 0.9), (0.7, over), (0.5, over), (0.5, 1.2), (0.5, 1.2)]
+    assert "between 25 % and 75 % of the 3 seeds attain" in report.text("#details")
+    page.get_by_label("bands over seeds").uncheck()
+    assert page.evaluate(BANDS) == []
+    page.get_by_label("bands over seeds").check()
+    page.locator("#arms input").first.uncheck()
+    assert page.evaluate(BANDS) == []
+
+
+def test_single_seeds_have_no_bands_to_choose(opened: Open, five: pd.DataFrame) -> None:
+    assert not opened(five).page.locator("#banded").is_visible()

@@ -39,6 +39,21 @@ def test_the_figures_are_those_of_the_frontier(trial_rows: Rows) -> None:
         assert shown["warnings"] == list(found.warnings)
 
 
+def test_bands_are_what_shares_of_the_seeds_attain(trial_rows: Rows) -> None:
+    pairs = [(1.0, 0.5), (1.2, 0.6), (0.9, 0.7), (2.0, 2.0), (2.5, 3.0)]
+    rows = trial_rows(pairs, arm=["a", "a", "a", "b", "b"], seed=[0, 1, 2, 0, 0], tokens=2.0)
+    for unit, scale in (("observation", 1.0), ("token", 2.0)):
+        [band] = told(rows)["units"][unit]["bands"]  # `b` has one seed
+
+        assert (band["arm"], band["seeds"]) == (0, 3)
+        assert [surface["level"] for surface in band["surfaces"]] == [25.0, 50.0, 75.0]
+        # One seed attains it, then two of them, then all three.
+        corners = [([0.7], [0.9]), ([0.5, 0.6], [1.0, 1.2]), ([0.5], [1.2])]
+        for surface, (mi, nll) in zip(band["surfaces"], corners, strict=True):
+            assert surface["mi"] == [value / scale for value in mi]
+            assert surface["nll"] == [value / scale for value in nll]
+
+
 def test_the_page_is_told_which_information_it_shows(trial_rows: Rows) -> None:
     of_q = {"mi_q": [1.0, 2.0, 3.0], "mi_q_se": 0.1, "mi_q_ceiling": 4.0, "observations": 55}
     rows = trial_rows(PAIRS, **of_q, nll_exact=1.0, mi_exact=1.0)
