@@ -114,7 +114,7 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
   }
 
   // The frontiers without their points that went far astray, and the limits nearby.
-  function ownView({ shown, indices }) {
+  function ownView({ shown, indices, bands: wanted, hidden }) {
     const number = (values, of) => values.reduce((best, value) => of(best, value), values[0]);
     const most = (values) => number(values, Math.max);
     const least = (values) => number(values, Math.min);
@@ -129,7 +129,11 @@ function createChart(root, { onHover, onLeave, onSelect, onView }) {
     const span = most(near.map((i) => shown.nll[i])) - lowest;
     const bar = (i) => Math.min(shown.nllError[i] ?? 0, span);
     let bottom = least(near.map((i) => shown.nll[i] - bar(i)));
-    const top = most(near.map((i) => shown.nll[i] + bar(i)));
+    let top = most(near.map((i) => shown.nll[i] + bar(i)));
+    for (const { arm, surfaces } of wanted ? shown.bands : []) {
+      if (hidden.has(arm)) continue;
+      for (const height of surfaces.flatMap(({ nll }) => nll)) if (height - lowest <= far) top = Math.max(top, height);
+    }
     const floor = shown.floor.length ? most(shown.floor) : NaN;
     if (bottom - floor <= Math.max(top - bottom, 0.1 * Math.abs(floor))) bottom = Math.min(bottom, floor);
     const left = Math.min(0, least(near.map((i) => shown.mi[i])));
