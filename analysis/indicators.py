@@ -15,6 +15,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from analysis.comparison import FEWEST
 from analysis.frontier import is_on_frontier
 from analysis.membership import Floats
 from analysis.resampling import N_REPLICATES, Side, half_searches
@@ -127,7 +128,7 @@ def hypervolume_table(
 
     Columns `label`, `hypervolume` and `difference`, to that of the side named `baseline`, which
     has none, each with `_lower` and `_upper` as in `indicator_table`. Each interval is for its
-    side or its pair alone.
+    side or its pair alone; there is none where a side has fewer than `FEWEST` configurations.
     """
     against = reference(*sides)
     z = NormalDist().inv_cdf((1 + level) / 2)
@@ -140,7 +141,8 @@ def hypervolume_table(
             for nll, mi, present in zip(*piece, np.isfinite(piece[0]), strict=True)
         ]
         values[of.name] = _hypervolume(of.nll, of.mi, against)
-        deviations[of.name] = float(np.std(replicates))
+        few = of.n_configurations < FEWEST
+        deviations[of.name] = np.nan if few else float(np.std(replicates))
     rows = []
     for name, value in values.items():
         width = z * deviations[name]
@@ -150,7 +152,7 @@ def hypervolume_table(
             {
                 "label": name,
                 "hypervolume": value,
-                "hypervolume_lower": max(value - width, 0.0),
+                "hypervolume_lower": float(np.maximum(value - width, 0.0)),
                 "hypervolume_upper": value + width,
                 "difference": difference,
                 "difference_lower": difference - both,

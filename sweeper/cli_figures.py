@@ -17,7 +17,11 @@ def frontier(
     ] = None,
     allow_partial: AllowPartial = False,
     view: Annotated[
-        str, typer.Option(help="frontier, rate-distortion, or training: NLL and MI by step.")
+        str,
+        typer.Option(
+            help="frontier, panels: one for each arm, rate-distortion, or training: NLL and MI "
+            "by step."
+        ),
     ] = "frontier",
     style: Annotated[
         str, typer.Option(help="default, or paper: the frontiers alone, for one column.")

@@ -1,6 +1,5 @@
 """Pictures of many sides at equal information: each one's difference to a baseline, in panels."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,15 +15,13 @@ from analysis.axes import AXES, MODEL
 from analysis.comparison import Comparison
 from analysis.frontier import Unit
 from analysis.plots.difference import framed, how_to_read, short
+from analysis.plots.panels import panels
 from analysis.plots.style import COLOURS, GREY
 
 _BETTER, _WORSE = COLOURS[0], COLOURS[1]
 _FAR = 4.0  # times the median side's largest difference: beyond, a side does not set the view
 _OTHERS = "0.78"
 _BANDS = (("simultaneous_", 0.15, "at all MI together"), ("", 0.3, "at each MI"))
-_PANEL = (2.9, 2.15)  # inches
-_LEGEND = 0.25  # its height, in panels
-_WIDTH = 30  # characters of a panel
 
 
 def plot_panel(compared: Comparison, others: Sequence[Comparison], axes: Axes) -> Axes:
@@ -82,56 +79,42 @@ def differences_figure(
     that differ by more than four times as much as the median one does; how far they go is said
     in their panels.
     """
-    n = len(compared)
-    n_columns = n if n <= 3 else math.ceil(n / 2) if n <= 6 else 4
-    n_rows = math.ceil(n / n_columns)
-    size = max(7.0, _PANEL[0] * n_columns), _PANEL[1] * n_rows + 2.0
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.add_gridspec(n_rows + 1, n_columns, height_ratios=[_LEGEND, *[1.0] * n_rows])
     baseline = short(compared[0].b)
-    panels: list[Axes] = []
-    for number, one in enumerate(compared):
-        row, column = divmod(number, n_columns)
-        first = panels[0] if panels else None
-        axes = figure.add_subplot(grid[row + 1, column], sharex=first, sharey=first)
+    figure, drawn, head = panels([one.a for one in compared], mi, unit, head=True)
+    for one, axes in zip(compared, drawn, strict=True):
         plot_panel(one, [other for other in compared if other is not one], axes)
-        axes.set_title(_wrapped(one.a), loc="left", fontsize="small", parse_math=False)
-        # The last of its column has numbers below it, and the first of its row beside it.
-        axes.tick_params(labelbottom=number + n_columns >= n, labelleft=column == 0)
-        if row == n_rows - 1:
-            name = textwrap.fill(mi, _WIDTH)
-            axes.set_xlabel(f"{name}\n(nats per {unit})", fontsize="small")
-        panels.append(axes)
-    _set_view(compared, panels)
+    _set_view(compared, drawn)
     axis = textwrap.fill(f"NLL less that of {baseline} (nats per {unit})", 45)
     figure.supylabel(
         f"{axis}\n← below zero fits better than it", fontsize="small", parse_math=False
     )
-    _legend(figure.add_subplot(grid[0, :]), compared[0].level)
+    assert head is not None
+    _legend(head, compared[0].level)
     reading = f"{how_to_read(compared[0])} · light grey: the other sides · ▲▼: beyond the view"
     return framed(figure, title, [reading, *footer])
 
 
-def _set_view(compared: Sequence[Comparison], panels: Sequence[Axes]) -> None:
+def _set_view(compared: Sequence[Comparison], axes_of: Sequence[Axes]) -> None:
     """Show zero and all curves but those far off, and their bands as far again as the curves."""
-    drawn = [(one.curve, axes) for one, axes in zip(compared, panels, strict=True)]
+    drawn = [(one.curve, axes) for one, axes in zip(compared, axes_of, strict=True)]
     curves = [curve for curve, _ in drawn if not curve.empty]
     if not curves:
-        panels[0].set(xticks=[], yticks=[])  # of all, for they share their axes
+        axes_of[0].set(xticks=[], yticks=[])  # of all, for they share their axes
         return
     largest = np.array([curve["difference"].abs().max() for curve in curves])
     near = largest <= max(_FAR * float(np.median(largest)), largest.min())
     shown = pd.concat([curve for curve, is_near in zip(curves, near, strict=True) if is_near])
     low, high = min(0.0, shown["difference"].min()), max(0.0, shown["difference"].max())
     reach = max(high - low, 1e-3)
-    low = np.fmin(low, np.fmax(shown["simultaneous_lower"].min(), low - reach))
-    high = np.fmax(high, np.fmin(shown["simultaneous_upper"].max(), high + reach))
+    least, most = shown["simultaneous_lower"].min(), shown["simultaneous_upper"].max()
+    if np.isfinite(least):  # some side has a band
+        low, high = min(low, max(least, low - reach)), max(high, min(most, high + reach))
     margin = 0.06 * (high - low)
     bottom, top = low - margin, high + margin
     left = min(curve["mi"].min() for curve in curves)
     right = max(curve["mi"].max() for curve in curves)
     margin = max(0.02 * (right - left), 1e-3)
-    panels[0].set(xlim=(left - margin, right + margin), ylim=(bottom, top))
+    axes_of[0].set(xlim=(left - margin, right + margin), ylim=(bottom, top))
     for curve, axes in drawn:
         d = curve["difference"]
         for farthest, beyond, where, sign in (
@@ -147,7 +130,6 @@ def _set_view(compared: Sequence[Comparison], panels: Sequence[Axes]) -> None:
 
 def _legend(axes: Axes, level: float) -> None:
     """Put the legend into axes of its own."""
-    axes.set_axis_off()
     percent = f"{100 * level:g} %"
     handles: list[tuple[Any, str]] = [
         (Line2D([], [], color="black", linewidth=1.5), "observed"),
@@ -168,9 +150,3 @@ def _legend(axes: Axes, level: float) -> None:
         fontsize="small",
         borderaxespad=0.0,
     )
-
-
-def _wrapped(name: str) -> str:
-    """A name in at most two lines of a panel's width, its middle left out where it is longer."""
-    kept = name if len(name) <= 2 * _WIDTH else f"{name[: _WIDTH - 1]}…{name[-_WIDTH:]}"
-    return textwrap.fill(kept, _WIDTH)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +10,15 @@ from matplotlib.figure import Figure
 
 from analysis.axes import long_name
 from analysis.frontier import Frontier, Unit
-from analysis.membership import AMBIGUOUS, DOMINATED
+from analysis.plots.arms import panel_notes, panels_figure
 from analysis.plots.attainment import plot_attainment
 from analysis.plots.files import picture_writers, write_all
 from analysis.plots.names import name_frontiers
 from analysis.plots.paper import paper_figure
+from analysis.plots.points import draw_label, placed
 from analysis.plots.provenance import frame, point_marks, provenance
-from analysis.plots.style import Look, looks
+from analysis.plots.style import looks
 from analysis.plots.view import draw_limits, set_view
-
-_MANY = 2_000  # points beyond which they are a bitmap without bars, also in a vector file
 
 
 def plot_frontier(
@@ -45,13 +43,7 @@ def plot_frontier(
     axes.set_xlabel(f"{long_name(points)} (nats per {unit})\nhigher is better →")
     # Turned by 90°, this arrow points down.
     axes.set_ylabel(f"negative log-likelihood (nats per {unit})\n← lower is better")
-    placed = points.assign(
-        x=points["mi_value"],
-        y=points["nll_value"],
-        x_error=points["mi_error"],
-        y_error=points["nll_error"],
-    )
-    return _draw(placed, axes, attainment=attainment)
+    return _draw(placed(points), axes, attainment=attainment)
 
 
 def plot_rate_distortion(points: pd.DataFrame, axes: Axes, unit: Unit = "observation") -> Axes:
@@ -66,13 +58,10 @@ def plot_rate_distortion(points: pd.DataFrame, axes: Axes, unit: Unit = "observa
     axes.set_xlabel(f"rate: mutual information under the model (nats per {unit})")
     axes.set_ylabel(f"distortion: NLL − rate (nats per {unit})")
     variance = points["nll_error"] ** 2 + points["mi_error"] ** 2 - 2 * points["error_covariance"]
-    placed = points.assign(
-        x=points["mi_value"],
-        y=points["nll_value"] - points["mi_value"],
-        x_error=points["mi_error"],
-        y_error=np.sqrt(variance.clip(lower=0.0)),
+    moved = placed(points).assign(
+        y=points["nll_value"] - points["mi_value"], y_error=np.sqrt(variance.clip(lower=0.0))
     )
-    return _draw(placed, axes, slope=-1.0)
+    return _draw(moved, axes, slope=-1.0)
 
 
 def _draw(
@@ -89,10 +78,9 @@ def _draw(
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no finished trial to show", ha="center", transform=axes.transAxes)
         return axes
-    points = points.assign(hollow=~points["exact"] & bool(points["exact"].any()))
     look = looks(points["label"])
     for label, of_label in points.groupby("label", sort=True):
-        _draw_label(of_label, axes, look[str(label)], slope)
+        draw_label(of_label, axes, look[str(label)], slope)
     set_view(points, axes)
     if attainment is not None:
         plot_attainment(attainment, axes, look)
@@ -101,50 +89,18 @@ def _draw(
     return axes
 
 
-def _draw_label(points: pd.DataFrame, axes: Axes, look: Look, slope: float) -> None:
-    """Draw one label's staircase and points."""
-    frontier = points[points["on_frontier"]].sort_values(["mi_value", "nll_value"])
-    line: dict[str, Any] = {"color": look.colour, "linestyle": look.dashes}
-    line |= {"linewidth": 1.2, "zorder": 4}
-    if not slope:
-        axes.plot(frontier["x"], frontier["y"], drawstyle="steps-pre", **line)
-    else:
-        mi, nll = frontier["mi_value"].to_numpy(), frontier["nll_value"].to_numpy()
-        mi, nll = np.repeat(mi, 2)[:-1], np.repeat(nll, 2)[1:]
-        axes.plot(mi, nll + slope * mi, **line)
-    n_dominated = (points["membership"] == DOMINATED).sum()
-    for (verdict, hollow), alike in points.groupby(["membership", "hollow"]):
-        alpha, size, zorder = 1.0, 5.5, 5
-        if verdict == DOMINATED:
-            alpha, size, zorder = (0.3, 4.0, 2) if n_dominated <= _MANY else (0.08, 2.0, 2)
-        half = verdict == AMBIGUOUS
-        many = len(alike) > _MANY
-        axes.errorbar(
-            alike["x"],
-            alike["y"],
-            xerr=None if many else alike["x_error"].fillna(0.0),
-            yerr=None if many else alike["y_error"].fillna(0.0),
-            fmt=look.marker,
-            color=look.colour,
-            alpha=alpha,
-            markersize=size,
-            fillstyle="bottom" if half else "full",
-            markerfacecolor="white" if hollow and not half else look.colour,
-            markerfacecoloralt="white",
-            markeredgewidth=0.8 if half else 1.0 if hollow else 0.0,
-            elinewidth=0.8,
-            zorder=zorder,
-            rasterized=many,
-        )
-
-
 def frontier_figure(
     frontier: Frontier, *, view: str = "frontier", attainment: pd.DataFrame | None = None
 ) -> Figure:
     """Draw a frontier with the experiment's name above it and its provenance below.
 
-    `view` is "frontier", NLL against MI, or "rate-distortion".
+    `view` is "frontier", NLL against MI, "panels", with one for each label, or
+    "rate-distortion".
     """
+    if view == "panels":
+        return panels_figure(
+            frontier, figure_notes(frontier, view=view, attainment=attainment), attainment
+        )
     figure = Figure(figsize=(7.0, 5.2), layout="constrained")
     axes = figure.add_subplot()
     frame(figure, frontier.points, figure_notes(frontier, view=view, attainment=attainment))
@@ -162,6 +118,8 @@ def figure_notes(
     how_to_read = point_marks(frontier.points)
     if view == "rate-distortion":
         how_to_read.append("frontier of NLL and MI")
+    if view == "panels":
+        how_to_read += panel_notes(frontier.points)
     if attainment is not None:
         how_to_read.append(band_note(attainment))
     return provenance(frontier, how_to_read)

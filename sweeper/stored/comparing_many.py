@@ -111,12 +111,24 @@ def comparison(
     lines += ["", *_hypervolumes(volumes, budgets, common, base, level)]
     lines += [""] * bool(found.left_out)
     lines += [f"left out: {count} {reason}" for reason, count in found.left_out.items()]
-    notes = [*unlike, *cautions(shown, found.points), *found.warnings]
+    notes = [*unlike, *_few(sides), *cautions(shown, found.points), *found.warnings]
     lines += ["", *(f"warning: {note}" for note in notes)] if notes else []
     footer = [*provenance(shown, found), *(f"warning: {note}" for note in unlike)]
     directory = output or arms[0].run.comparison / _name(known, base, whole)
     paths = _save(compared, levels, volumes, budgets, found, footer, directory)
     return "\n".join([*lines, "", *map(str, paths)])
+
+
+def _few(sides: Sequence[Side]) -> list[str]:
+    """Say which sides have so few configurations that nothing is known of other searches."""
+    few = [of.name for of in sides if of.n_configurations < FEWEST]
+    if not few:
+        return []
+    told = ", ".join(few) if len(few) < len(sides) else "all sides"
+    return [
+        f"fewer than {FEWEST} configurations, seeds apart: {told}; nothing tells what another "
+        "search would find, so there is no interval"
+    ]
 
 
 def _name(known: Sequence[str], baseline: str, whole: bool) -> str:
@@ -195,7 +207,10 @@ def _hypervolumes(
     ):
         ends = (volumes[column], volumes[f"{column}_lower"], volumes[f"{column}_upper"])
         shown[name] = [
-            "" if pd.isna(value) else f"{value:{sign}.4g} [{low:{sign}.4g}, {high:{sign}.4g}]"
+            ""
+            if pd.isna(value)
+            else f"{value:{sign}.4g}"
+            + ("" if pd.isna(low) else f" [{low:{sign}.4g}, {high:{sign}.4g}]")
             for value, low, high in zip(*ends, strict=True)
         ]
     told = []

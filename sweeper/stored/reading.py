@@ -28,7 +28,7 @@ from sweeper.stored.choices import (
     writable,
 )
 
-VIEWS = ("frontier", "rate-distortion", "training")
+VIEWS = ("frontier", "panels", "rate-distortion", "training")
 STYLES = ("default", "paper")
 BANDS = ("seeds", "error")
 
@@ -63,9 +63,12 @@ def frontier(
         ("--band", band, BANDS),
     ):
         check_choice(option, given, choices)
-    for option, unwanted in (("--style paper", style == "paper"), (f"--band {band}", band)):
-        if unwanted and view != "frontier":
-            raise SweeperError(f"{option} goes with --view frontier only; got --view {view}")
+    if style == "paper" and view != "frontier":
+        raise SweeperError(f"--style paper goes with --view frontier only; got --view {view}")
+    if band and view not in ("frontier", "panels"):
+        raise SweeperError(
+            f"--band {band} goes with --view frontier or panels only; got --view {view}"
+        )
     if output is None and len(runs) > 1:
         raise SweeperError("several runs need a directory for their frontier; name it by --output")
     rows = _rows(runs, damaged, mi, final_only=view != "training")

@@ -14,9 +14,8 @@ from sweeper.stored.comparing import comparison
 from tests.sweeper.stored.points import many
 
 StoreArms = Callable[..., RunDirectory]
-PICTURES = [
-    f"{name}.{kind}" for name in ("budget", "comparison") for kind in ("pdf", "png", "svg")
-]
+KINDS = ("pdf", "png", "svg")
+PICTURES = [f"{name}.{kind}" for name in ("budget", "comparison") for kind in KINDS]
 WRITTEN = sorted(
     [*PICTURES, "comparison.csv", "comparison.parquet", "hypervolume.csv", "levels.csv"]
 )
@@ -47,7 +46,7 @@ def store(store_arms: StoreArms, monkeypatch: pytest.MonkeyPatch) -> StoreArms:
     """Stores arms for comparisons without pictures, which take longer than all the rest."""
 
     def write_tables(writers: dict, directory: Path) -> list[Path]:
-        tables = {name: write for name, write in writers.items() if name not in PICTURES}
+        tables = {name: write for name, write in writers.items() if not name.endswith(KINDS)}
         return write_all(tables, directory)
 
     for module in ("comparing", "comparing_many"):
@@ -246,6 +245,8 @@ def test_budgets_are_those_that_all_sides_spent(store: StoreArms, tmp_path: Path
     # Nadir: NLL 6.1, for 6 is the highest on a frontier and 5 the lowest; MI 0.
     columns = {label: line.split()[-3:] for label, line in table(text, "hypervolume ").items()}
     assert columns == {"a": ["0.1"] * 3, "b": ["0.2"] * 3, "c": ["0.9"] * 3}
+    assert "warning: fewer than 3 configurations, seeds apart: all sides; " in text
+    assert "[" not in table(text, "hypervolume ")["a"]
 
 
 def test_a_side_that_ended_no_trial_within_the_budget_says_so(
@@ -268,12 +269,13 @@ def test_shared_trials_and_samplers_that_learn_are_said(store: StoreArms, tmp_pa
     assert "warning: 1 trials are on several sides" in text
 
 
-def test_hulls_are_written_beside_the_staircases(store: StoreArms) -> None:
-    run = store("r", ARMS)
+def test_hulls_are_written_under_their_own_names(store: StoreArms) -> None:
+    run = store("r", {arm: many(0.0, n, 3) for n, arm in enumerate("abc")})
     assert "interpolate between trained models" in comparison(["r"], hull=True)
-    comparison(["r"])
-    names = {path.name for path in (run.comparison / "all-against-second").iterdir()}
-    assert names >= {"comparison_hull.csv", "comparison.csv", "levels_hull.csv", "levels.csv"}
+    names = {path.name for path in (run.comparison / "all-against-a").iterdir()}
+    assert names == {
+        *("comparison_hull.csv", "comparison_hull.parquet", "levels_hull.csv", "hypervolume.csv"),
+    }
 
 
 def test_many_sides_are_compared_per_token_and_at_equal_information_of_q(

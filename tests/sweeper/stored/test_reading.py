@@ -99,7 +99,10 @@ def test_a_frontier_is_per_token_where_observations_have_several(store_run: Stor
     [
         ({"per": "word"}, "--per takes observation or token; got 'word'"),
         ({"per": "tokens"}, "got 'tokens'; did you mean token?"),
-        ({"view": "rate"}, "--view takes frontier, rate-distortion or training; got 'rate'"),
+        (
+            {"view": "rate"},
+            "--view takes frontier, panels, rate-distortion or training; got 'rate'",
+        ),
         ({"style": "papper"}, "--style takes default or paper; got 'papper'; did you mean paper?"),
         ({"mi": "mi_p"}, "--mi takes mi, mi_q or mi_q_batch; got 'mi_p'; did you mean mi_q?"),
         ({"band": "errors"}, "--band takes seeds or error; got 'errors'; did you mean error?"),
@@ -109,7 +112,7 @@ def test_a_frontier_is_per_token_where_observations_have_several(store_run: Stor
         ),
         (
             {"view": "rate-distortion", "band": "seeds"},
-            "--band seeds goes with --view frontier only; got --view rate-distortion",
+            "--band seeds goes with --view frontier or panels only; got --view rate-distortion",
         ),
     ],
 )
