@@ -118,11 +118,11 @@ def _bands(points: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
             "seeds": int(of_arm["sets"].iloc[0]),
             "surfaces": [
                 {
-                    "level": float(level),
+                    "level": float(surface["level"].iloc[0]),
                     "mi": _plain(surface["mi"], 10),
                     "nll": _plain(surface["nll"], 10),
                 }
-                for level, surface in of_arm.groupby("level", sort=True)
+                for _, surface in of_arm.groupby("level", sort=True)
             ],
         }
         for label, of_arm in seed_attainment(points).groupby("label", sort=True)
