@@ -81,6 +81,34 @@ def test_the_cut_counts_the_end_symbol_so_a_cut_sentence_has_none(
     torch.testing.assert_close(train, torch.tensor(expected), rtol=0, atol=0)
 
 
+def test_a_smaller_vocabulary_keeps_the_most_frequent_words(
+    tiny: type[PennTreebank], tmp_path: Path
+) -> None:
+    corpus = tiny(name="ptb", max_vocabulary=4).load(tmp_path)
+
+    assert corpus.vocabulary == 4  # the end symbol, "the", "sat" and "<unk>"
+    train = torch.tensor([[1, 3, 2, 0, PAD], [1, 3, 2, 3, 0], [1, 3, 0, PAD, PAD]])
+    torch.testing.assert_close(corpus.splits["train"], train, rtol=0, atol=0)
+
+
+def test_a_smaller_training_set_is_a_part_of_it_and_has_its_own_vocabulary(
+    tiny: type[PennTreebank], tmp_path: Path
+) -> None:
+    whole, part = tiny(name="ptb").load(tmp_path), tiny(name="ptb", train_limit=1).load(tmp_path)
+
+    assert len(part.splits["train"]) == 1
+    assert part.vocabulary < whole.vocabulary
+    assert [len(part.splits[n]) for n in ("validation", "test")] == [1, 2]
+
+
+def test_a_trial_on_the_published_data_keeps_its_identity() -> None:
+    stored = PennTreebank(name="ptb").model_dump(mode="json", by_alias=True)
+
+    assert stored == {"name": "ptb", "max_tokens": 35}
+    smaller = PennTreebank(name="ptb", max_vocabulary=9, train_limit=8).model_dump(mode="json")
+    assert smaller == {**stored, "max_vocabulary": 9, "train_limit": 8}
+
+
 def test_the_checksum_is_of_the_content_and_not_of_the_cut(
     tiny: type[PennTreebank], tmp_path: Path
 ) -> None:
