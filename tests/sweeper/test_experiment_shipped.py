@@ -30,6 +30,7 @@ CR_VAE = [
     *("cr_vae/key_encoder", "cr_vae/batch", "cr_vae/bound"),
 ]
 CONTROL_VAE = ["control_vae/set_point", "control_vae/remedies", "control_vae/ptb"]
+MELIS = [f"melis/fig{number:02d}" for number in range(2, 30)]
 OTHERS = ["families_mnist", "quickstart"]
 CRITICS = ["critic-self", "critic-hybrid", "critic-neural"]
 
@@ -47,7 +48,7 @@ def trials(experiment: Experiment) -> dict[str, dict[str, Any]]:
 
 
 def test_the_experiments_of_the_papers_and_a_quickstart_are_shipped() -> None:
-    known = [*SYNTHETIC, *PTB, *VQ, *MENON, *CR_VAE, *CONTROL_VAE, *OTHERS]
+    known = [*SYNTHETIC, *PTB, *VQ, *MELIS, *MENON, *CR_VAE, *CONTROL_VAE, *OTHERS]
     assert sorted(shipped()) == sorted(known)
 
 
