@@ -37,6 +37,7 @@ SMALL_ESS = 5.0
 # posterior, and no rule tells how much too high the figures are.
 LONE_ESS = 2.0
 NEAR_CEILING = 0.98  # of the MI ceiling
+MANY_CEILINGS = 4
 SATURATED = 0.95  # of the published meter's ceiling, from which on it tells models apart no more
 
 NOT_FINITE = "without a finite value"  # beside the statuses, a reason to be left out
@@ -125,6 +126,16 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
         membership=membership(probability),
     )
     return Frontier(points, unit, left_out, _warnings(points))
+
+
+def ceilings(points: pd.DataFrame) -> list[float]:
+    """Give the MI ceilings of the points of a `Frontier`, rising.
+
+    None where there are more than `MANY_CEILINGS`, as where the size of z is swept: a limit of
+    some trials alone says nothing of a picture of all.
+    """
+    found = sorted(float(value) for value in points["ceiling"].dropna().round(9).unique())
+    return found if len(found) <= MANY_CEILINGS else []
 
 
 def shared_error(points: pd.DataFrame) -> str | None:

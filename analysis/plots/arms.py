@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.axes import AXES, axis_of, long_name
-from analysis.frontier import Frontier
+from analysis.frontier import Frontier, ceilings
 from analysis.plots.attainment import plot_attainment
 from analysis.plots.panels import panels
 from analysis.plots.points import draw_label, placed
@@ -55,9 +55,8 @@ def panel_notes(points: pd.DataFrame) -> list[str]:
     if points["floor"].notna().any():
         floors = ", ".join(f"{floor:.4g}" for floor in points["floor"].dropna().round(9).unique())
         notes.append(f"dashed across: lowest possible NLL {floors}")
-    if points["ceiling"].notna().any():
-        ceilings = points["ceiling"].dropna().round(9).unique()
-        told = ", ".join(f"{ceiling:.4g}" for ceiling in ceilings)
+    if limits := ceilings(points):
+        told = ", ".join(f"{ceiling:.4g}" for ceiling in limits)
         notes.append(f"dashed upright: {AXES[axis_of(points)].ceiling} {told}")
     axes = Figure().add_subplot()
     where = placed(points)
@@ -72,6 +71,6 @@ def _draw_limits(points: pd.DataFrame, axes: Axes) -> None:
     for floor in points["floor"].dropna().round(9).unique():
         if bottom < floor < top:
             axes.axhline(floor, **line)
-    for ceiling in points["ceiling"].dropna().round(9).unique():
+    for ceiling in ceilings(points):
         if left < ceiling < right:
             axes.axvline(ceiling, **line)

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.axes import AXES, axis_of
+from analysis.frontier import ceilings
 from analysis.plots.style import GREY
 
 _FEW = 3  # frontier points below which they span no view
@@ -90,12 +91,12 @@ def draw_limits(points: pd.DataFrame, axes: Axes, *, slope: float = 0.0) -> bool
             axes.annotate(name, (0.0, floor), (4, -3), row, va="top", **text)
         else:
             notes.append(name)
-    ceilings = points["ceiling"].dropna().round(9).unique()
-    for ceiling in ceilings:
+    limits = ceilings(points)
+    for ceiling in limits:
         name = f"{AXES[axis_of(points)].ceiling} {ceiling:.4g}"
         if inside := left < ceiling < right:
             axes.axvline(ceiling, **line)
-        if inside and len(ceilings) == 1:
+        if inside and len(limits) == 1:
             column = axes.get_xaxis_transform()
             axes.annotate(name, (ceiling, 1.0), (3, 0), column, rotation=90, va="top", **text)
         else:

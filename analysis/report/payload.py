@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.attainment import seed_attainment
 from analysis.axes import AXES, axis_of, long_name
-from analysis.frontier import Frontier, Unit, frontier_points, shared_error
+from analysis.frontier import Frontier, Unit, ceilings, frontier_points, shared_error
 from analysis.plots.style import COLOURS, MARKERS
 from analysis.report.trials import pack, yaml_text
 
@@ -96,7 +96,7 @@ def _unit(found: Frontier, n_rows: int, names: Sequence[str]) -> dict[str, Any]:
         "nll_error": _plain(points["nll_error"], 4),
         "mi_error": _plain(points["mi_error"], 4),
         "floor": _limits(found.points["floor"]),
-        "ceiling": _limits(found.points["ceiling"]),
+        "ceiling": ceilings(found.points),
         "frontier": [value is True for value in points["on_frontier"]],
         "membership": _optional(points, "membership"),
         "probability": _optional(points, "frontier_probability"),

@@ -112,6 +112,13 @@ def test_several_ceilings_are_drawn_and_named_above(rows, axes) -> None:
     assert len([line for line in axes.lines if line.is_dashed()]) == 2
 
 
+def test_ceilings_of_as_many_sizes_as_trials_are_not_drawn(rows, axes) -> None:
+    stored = rows(PAIRS * 2, mi_ceiling=[3.5 + number / 8 for number in range(2 * len(PAIRS))])
+    plot_frontier(frontier_points(stored).points, axes)
+    assert "possible MI" not in texts(axes)
+    assert not [line for line in axes.lines if line.is_dashed()]
+
+
 def test_unknown_limits_are_not_drawn(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS)).points, axes)
     assert "possible" not in texts(axes)
