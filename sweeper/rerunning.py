@@ -91,7 +91,8 @@ def rerun(point: Point) -> int:
         f"{point.trial_id} of {point.run.location}: arm {stored['arm']}, seed {stored['seed']}"
         f"{others}"
     )
-    most = "up to " if config.training.schedule else ""  # which may end it early
+    schedule = config.training.schedule
+    most = "up to " if schedule and schedule.ends_early else ""
     print(f"training {most}{run.n_steps} steps on {run.device.type}", flush=True)
     if stored["status"] == "pruned":
         print(f"it was pruned {stored['reason']}")

@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 
 from trainables.data.corpus import PAD, Corpus
 from trainables.data.order import DataOrder, ExactLengthOrder, Order, exact_length_batches
-from trainables.evaluation.importance import batches, trim
+from trainables.evaluation.importance import batches, score, trim
 from trainables.evaluation.metrics import subset
 from trainables.models import Model
 
@@ -109,3 +109,16 @@ def elbo_loss(model: Model, batches: Iterable[Tensor]) -> float:
         total += (kl_divergence(posterior, prior).double() - likelihood).sum().item()
         n += len(x)
     return total / n
+
+
+def importance_loss(samples: int) -> Measure:
+    """Give a figure: the NLL in nats per observation, by importance sampling with K `samples`."""
+
+    def nll(model: Model, batches: Iterable[Tensor]) -> float:
+        total, n = 0.0, 0
+        for x in batches:
+            total -= score(model, x, samples).log_p.sum().item()
+            n += len(x)
+        return total / n
+
+    return nll

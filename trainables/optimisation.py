@@ -13,7 +13,7 @@ from trainables.config import Config, Count, Momentum
 from trainables.feeding import Batching
 from trainables.pretraining import Pretraining
 from trainables.procedures import AnyProcedure, Plain
-from trainables.schedules import Plateau
+from trainables.schedules import AnySchedule
 
 
 class Adam(Config):
@@ -48,9 +48,9 @@ class TrainingConfig(Config):
     `shuffled`, batches of one size from one permutation after another, or `exact_length`, batches
     of sentences that are equally long, in an order of their own every epoch. Where there is a
     `schedule`, training may end early, and what is evaluated in the end, and kept, is the model
-    with the best validation loss. `procedure` says which parameters a step updates; `adversarial`
-    adds noise to what the encoder reads in each of its updates. `pretraining` takes steps before
-    all these.
+    with the best validation loss, or NLL. `procedure` says which parameters a step updates;
+    `adversarial` adds noise to what the encoder reads in each of its updates. `pretraining` takes
+    steps before all these.
     """
 
     steps: Count | None = None
@@ -61,7 +61,7 @@ class TrainingConfig(Config):
     l2: NonNegativeFloat = 0.0
     clip_norm: PositiveFloat | None = None
     batching: Batching = "shuffled"
-    schedule: Plateau | None = None
+    schedule: AnySchedule | None = None
     procedure: AnyProcedure = Plain(name="plain")
     # Left out of what is stored where they are not set: trials without them stay the same trials.
     adversarial: Adversarial | None = Field(default=None, exclude_if=_is_none)

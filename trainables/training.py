@@ -19,13 +19,12 @@ from trainables.adversarial import Attack
 from trainables.data.corpus import PAD, Corpus
 from trainables.evaluation.meters import Table, measure
 from trainables.evaluation.metrics import Metrics, evaluate
-from trainables.feeding import Measure, TrainingData, Validation, elbo_loss
+from trainables.feeding import Measure, TrainingData, Validation
 from trainables.learner import Learner
 from trainables.means import TrainingMeans
 from trainables.passes import counted
 from trainables.pretraining import Pretrainer, reserve
 from trainables.randomness import make_reproducible, random_state
-from trainables.schedules import PlateauSchedule
 from trainables.trial import TrialConfig
 
 _EVALUATIONS_APART = 0x9E3779B97F4A7C15  # no trial's own seed leads so far
@@ -87,7 +86,7 @@ class TrainingRun:
             training.clip_norm,
             None if training.adversarial is None else Attack(training.adversarial),
         )
-        self._schedule = PlateauSchedule(training.schedule) if training.schedule else None
+        self._schedule = training.schedule.create() if training.schedule else None
         self._procedure = training.procedure.create(config.data.kind)
         self._pretrainer: Pretrainer | None = None  # nor when it is done
         self._n_before = 0  # steps of pre-training
@@ -337,7 +336,7 @@ class TrainingRun:
             self._procedure.end_epoch(self._validate)
         if self._schedule is not None:
             if self._schedule_due:
-                loss = self._validate(elbo_loss, self._schedule.config.limit)
+                loss = self._validate(self._schedule.figure, self._schedule.config.limit)
                 # The epoch that the step before began in: over now, or still under way.
                 epoch = self._data.order.epochs_over(self._steps_proper - 1)
                 self._schedule.check(self._learner, loss, epoch)

@@ -185,3 +185,12 @@ def test_the_small_scale_keeps_the_multiples(number: int) -> None:
         full[a]["training"]["batch_size"] / small[a]["training"]["batch_size"] for a in full
     }
     assert (steps, batch) == (100, 16)
+
+
+def test_the_last_weights_are_evaluated_or_the_best_by_one_option() -> None:
+    keep = "trial.training.schedule={kind: keep_best, every: 1000, limit: 1000}"
+    for number in VALIDATION:
+        assert all(trial["training"]["schedule"] is None for trial in trials(number).values())
+    kept = load("melis/fig12", overrides=[keep]).example_trials()["dreg-1"].resolved()
+    expected = {"kind": "keep_best", "samples": 16, "every": 1000, "limit": 1000}
+    assert kept["training"]["schedule"] == expected

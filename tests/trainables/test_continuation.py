@@ -128,6 +128,10 @@ def schedules() -> Iterator[tuple[str, Trial]]:
     for batching in ("shuffled", "exact_length"):
         training = {**EPOCHS, "batching": batching, "schedule": PLATEAU}
         yield f"plateau {batching}", trial(vae, "text_lstm", training=training)
+    keep = {"kind": "keep_best", "samples": 3, "every": 2}
+    training = {**TRAINING, "schedule": keep}
+    vimco = {"name": "bound", "estimator": "vimco", "samples": 3}
+    yield "keep_best", trial(vimco, "sentence_lstm", CATEGORICAL, training=training)
     noise = {"kind": "pgd", "epsilon": 0.1, "steps": 2}
     lagging = {"name": "aggressive", "max_inner": 2}
     training = {**TRAINING, "procedure": lagging, "adversarial": noise}

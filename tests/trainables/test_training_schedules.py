@@ -8,7 +8,9 @@ from torch import Tensor
 
 from tests.trainables.runs import advance, finish, parameters
 from tests.trainables.sentence_runs import PLATEAU, start
-from trainables import training
+from trainables import schedules
+from trainables.evaluation.importance import score
+from trainables.feeding import importance_loss
 from trainables.training import DivergedError
 
 pytestmark = pytest.mark.usefixtures("short_sentences")
@@ -21,7 +23,7 @@ def script(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> list[float]:
     def elbo_loss(model: object, batches: object) -> float:
         return left.pop(0)
 
-    monkeypatch.setattr(training, "elbo_loss", elbo_loss)
+    monkeypatch.setattr(schedules, "elbo_loss", elbo_loss)
     return left
 
 
@@ -85,7 +87,7 @@ def test_checks_follow_epochs_or_steps_and_the_last_step(
         found.append(run.step)
         return 1.0
 
-    monkeypatch.setattr(training, "elbo_loss", elbo_loss)
+    monkeypatch.setattr(schedules, "elbo_loss", elbo_loss)
     finish(run)
 
     assert found == checks
@@ -98,7 +100,7 @@ def test_the_epoch_of_a_check_is_the_one_that_its_step_is_in(
     monkeypatch: pytest.MonkeyPatch, every: int | None, first_epoch: int, decay: int
 ) -> None:
     losses = map(float, itertools.count())
-    monkeypatch.setattr(training, "elbo_loss", lambda model, batches: next(losses))
+    monkeypatch.setattr(schedules, "elbo_loss", lambda model, batches: next(losses))
     schedule = {**PLATEAU, "every": every, "first_epoch": first_epoch, "max_decays": 1}
 
     assert finish(start(epochs=9, schedule=schedule)).step == decay
@@ -142,3 +144,52 @@ def test_a_look_at_the_validation_set_is_a_step_of_its_own_and_part_of_training(
     assert (run.step, run._checked) == (5, 5)
     assert run.train_seconds > before
     assert run.eval_seconds == 0
+
+
+KEEP_BEST = {"kind": "keep_best", "samples": 2}
+
+
+def test_training_ends_with_the_weights_of_the_lowest_nll_at_its_own_learning_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = [3.0, 1.0, 1.0, 5.0]
+
+    def figure(samples: int) -> object:
+        assert samples == 2
+        return lambda model, batches: left.pop(0)
+
+    monkeypatch.setattr(schedules, "importance_loss", figure)
+    run = start(epochs=4, schedule=KEEP_BEST, evaluation={"every": 5})
+    after: dict[int, Tensor] = {}
+    while not run.finished:
+        advance(run)
+        after[run.step] = parameters(run)
+
+    assert left == []
+    assert torch.equal(after[20], after[10])  # of equal ones, the first
+    assert not torch.equal(after[15], after[10])
+    assert run._learner.learning_rate == 0.1
+    assert [row["step"] for row in run.evaluations] == [5, 10, 15, 20]
+    assert run.evaluations[3]["nll"] == run.evaluations[1]["nll"] != run.evaluations[2]["nll"]
+
+
+def test_the_nll_that_is_kept_is_that_of_the_whole_validation_set_without_dropout() -> None:
+    run = start(steps=3, schedule={**KEEP_BEST, "every": 1})
+    finish(run)
+    kept = run._validate(importance_loss(500), None)
+
+    x = run.corpus.splits["validation"]
+    run.model.eval()
+    torch.manual_seed(1)
+    assert kept == pytest.approx(-score(run.model, x, 2_000).log_p.mean().item(), abs=0.05)
+    assert run._validate(importance_loss(500), None) == kept  # the same noise each time
+
+
+def test_an_nll_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nll(model: object, batches: object) -> float:
+        return float("inf")
+
+    monkeypatch.setattr(schedules, "importance_loss", lambda samples: nll)
+
+    with pytest.raises(DivergedError, match="the nll of validation is inf at step 5"):
+        start(epochs=2, schedule=KEEP_BEST).train()
