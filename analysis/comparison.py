@@ -158,7 +158,7 @@ def compare(
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1; got {level}.")
     sides = (a, b)
-    frontiers = [_frontier_mi(of) for of in sides]
+    frontiers = [frontier_mi(of) for of in sides]
     (covers_a, covers_b) = [(float(mi.min()), float(mi.max())) for mi in frontiers]
     start = min(0.0, covers_a[0], covers_b[0]) if below else max(covers_a[0], covers_b[0])
     end = min(covers_a[1], covers_b[1])
@@ -185,7 +185,8 @@ def compare(
     return Comparison(a.name, b.name, curve, (covers_a, covers_b), _verdicts(curve), level, hull)
 
 
-def _frontier_mi(of: Side) -> Floats:
+def frontier_mi(of: Side) -> Floats:
+    """Give the MIs of the points on a side's frontier."""
     return of.mi[is_on_frontier(np.column_stack([of.nll, -of.mi]))]
 
 

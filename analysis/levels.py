@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.comparison import FEWEST, half_widths, lower_hull, n_reaching, staircase
+from analysis.comparison import FEWEST, frontier_mi, half_widths, lower_hull, n_reaching, staircase
 from analysis.membership import Floats
 from analysis.resampling import N_REPLICATES, Side, half_searches
 
@@ -28,26 +28,34 @@ _BELOW, _ABOVE = 4, 3  # the same, up to the median of what sides reach and beyo
 
 
 def round_levels(sides: Sequence[Side]) -> list[float]:
-    """Choose round MIs, from 0 up to the highest that two sides reach.
+    """Choose round MIs: 0, and some up to the highest that two sides reach.
 
-    Where a few sides reach much further than most, levels are closer together up to where half
-    of the sides end, so that those are not told by two columns.
+    They begin where frontiers do, but for one in ten of their points, since below those nothing
+    changes. Where a few sides reach much further than most, levels are closer together up to
+    where half of the sides end, so that those are not told by two columns.
     """
     reach = sorted((float(of.mi.max()) for of in sides), reverse=True)
     top, middle = reach[min(1, len(reach) - 1)], reach[len(reach) // 2]
     if top < _LEAST:
         return [0.0]
-    if not 0.1 * top < middle < 0.5 * top:  # all alike, or half of them collapsed
-        return _ladder(0.0, top, _MOST)
-    return [*_ladder(0.0, middle, _BELOW), *_ladder(middle, top, _ABOVE)]
+    points = np.concatenate([frontier_mi(of) for of in sides])
+    start = float(np.quantile(points[points <= top], 0.1, method="higher"))
+    if start < top / _MOST:
+        start = 0.0
+    share = (middle - start) / (top - start) if start < top else 1.0
+    if start >= top or not 0.1 < share < 0.5:  # all alike, or half of them collapsed
+        return [0.0, *_ladder(start, top, _MOST - (start > 0))]
+    return [0.0, *_ladder(start, middle, _BELOW), *_ladder(middle, top, _ABOVE)]
 
 
 def _ladder(above: float, top: float, n_steps: int) -> list[float]:
-    """At most `n_steps` multiples of one round number above an MI up to `top`; 0 if from there."""
+    """At most `n_steps` multiples of one round number above an MI, up to `top`."""
     least = (top - above) / n_steps
+    if least <= 0:
+        return []
     power = 10.0 ** math.floor(math.log10(least))
     step = next(step for digit in _ROUND if (step := digit * power) >= least * (1 - 1e-9))
-    first = math.floor(above / step) + (above > 0)
+    first = math.floor(above / step) + 1
     last = math.floor(top / step * (1 + 1e-9))
     return [round(number * step, 12) for number in range(first, last + 1)]
 

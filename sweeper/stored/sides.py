@@ -25,12 +25,14 @@ from sweeper.runs import RunDirectory
 _NEEDED = (
     *pareto.COLUMNS,
     *("config_hash", "nll_mi_covariance", "created_at", "train_seconds", "eval_seconds", "trial"),
+    "nll_is_bound",
     *("updates", "gradient_evaluations", "encoder_passes", "decoder_passes"),
     *AXIS_COLUMNS,
 )
 _MUST_AGREE = ("data_sha256", "split", "scale")
 _INDEPENDENT = ("random", "qmc")  # samplers whose proposals do not depend on earlier trials
 EXACT = "exact"  # figures of enumerated models
+BOUND = "upper bounds of NLL"  # of models whose codes are too many
 
 
 class Arm(NamedTuple):
@@ -156,8 +158,8 @@ def file_name(text: str) -> str:
 def disagreements(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
     """Say what differs between the sides, or within one, that makes them incomparable.
 
-    Exact figures beside estimates are among it where there are two sides; with more of them,
-    that is for `unlike_kinds`.
+    Exact figures or bounds beside estimates are among it where there are two sides; with more of
+    them, that is for `unlike_kinds`.
     """
     problems = []
     for column in _MUST_AGREE:
@@ -174,16 +176,18 @@ def disagreements(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
         problems.append(f"MIs of q are by pools of different sizes: {told} observations")
     ways = [kinds(of) for of in arms]
     if len(arms) > 2:
-        ways = [[way for way in some if way != EXACT] for some in ways]
+        ways = [[way for way in some if way not in (EXACT, BOUND)] for some in ways]
     if len({way for some in ways for way in some}) > 1:
         problems.append(f"NLL and MI are not alike: {_told(ways, labels)}")
     return problems
 
 
 def unlike_kinds(arms: Sequence[Arm], labels: Sequence[str]) -> list[str]:
-    """Say which sides are exact beside others that are estimates: bias would show."""
+    """Say which sides are exact or bounds beside others that are estimates: bias would show."""
     ways = [kinds(of) for of in arms]
-    if len({way == EXACT for some in ways for way in some}) < 2:
+    estimate = "estimate"  # those by different K are for `disagreements`
+    alike = {way if way in (EXACT, BOUND) else estimate for some in ways for way in some}
+    if len(alike) < 2:
         return []
     return [f"NLL and MI are not alike: {_told(ways, labels)}"]
 
@@ -192,8 +196,13 @@ def kinds(of: Arm) -> list[str]:
     """Give how the figures of one side were found, e.g. "estimates with K = 100"."""
     done = of.rows[of.rows["status"] == "done"]
     exact = done["nll_exact"].notna() & done["mi_exact"].notna()
-    samples = sorted(done.loc[~exact, "samples"].dropna().unique())
-    return [EXACT] * bool(exact.any()) + [f"estimates with K = {K}" for K in samples]
+    bound = ~exact & done["nll_is_bound"].fillna(False).astype(bool)
+    samples = sorted(done.loc[~exact & ~bound, "samples"].dropna().unique())
+    return [
+        *[EXACT] * bool(exact.any()),
+        *[BOUND] * bool(bound.any()),
+        *(f"estimates with K = {K}" for K in samples),
+    ]
 
 
 def _told(values: Sequence[Sequence[str]], labels: Sequence[str]) -> str:

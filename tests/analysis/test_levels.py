@@ -43,6 +43,20 @@ def test_levels_are_round_and_reached_by_two(highest, expected) -> None:
     assert round_levels(reaching(*highest)) == expected
 
 
+def test_levels_begin_where_frontiers_do() -> None:
+    # Three from 19.5 to 26; one that ends at 8 has a column, at 0, all the same.
+    sides = [
+        side([(1 + mi / 9, mi) for mi in np.linspace(19.5, highest, 5)], f"s{highest}")
+        for highest in (24.0, 25.5, 26.0)
+    ]
+    low = side([(3.0, 8.0), (4.0, 5.0)], "low")
+    assert round_levels([*sides, low]) == [0, 20, 21, 22, 23, 24, 25]
+
+
+def test_levels_of_one_mi_are_that_of_none() -> None:
+    assert round_levels([side([(1.0, 7.3)]), side([(2.0, 7.3)], "b")]) == [0]
+
+
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=12))
 def test_levels_are_few_rise_and_are_reached_by_two(highest: list[float]) -> None:
     levels = round_levels(reaching(*highest))

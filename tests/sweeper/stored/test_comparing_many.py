@@ -210,6 +210,20 @@ def test_exact_sides_beside_estimates_are_a_warning_that_names_them(
         comparison(["r:a", "s"], output=tmp_path)
 
 
+def test_bounds_beside_estimates_are_a_warning_that_names_them(
+    store: StoreArms, tmp_path: Path
+) -> None:
+    of_q = {"mi_q": 2.0, "mi_q_se": 0.0, "mi_q_ceiling": 4.0, "observations": 55}
+    store("r", {"a": many(0.0, 0, 4), "c": many(0.0, 1, 4)}, **of_q)
+    store("s", {"vq": many(0.0, 2, 4)}, nll_is_bound=True, **of_q)
+    text = comparison(["r", "s"], output=tmp_path, mi="mi_q")
+    told = "estimates with K = 100 for a, c but upper bounds of NLL for vq"
+    assert f"warning: NLL and MI are not alike: {told}" in text.splitlines()
+    assert "warning: the NLL of vq: 4 of 4 points is an upper bound" in text
+    with pytest.raises(SweeperError, match="K = 100 for a but upper bounds of NLL for vq"):
+        comparison(["r:a", "s"], output=tmp_path, mi="mi_q")
+
+
 def test_sides_without_a_model_are_said_and_left_out(store: StoreArms) -> None:
     run = store("r", {"a": [None, None], **ARMS, "b": []})
     text = comparison(["r"])
