@@ -43,7 +43,7 @@ def round_levels(sides: Sequence[Side]) -> list[float]:
     if start < top / _MOST:
         start = 0.0
     share = (middle - start) / (top - start) if start < top else 1.0
-    if start >= top or not 0.1 < share < 0.5:  # all alike, or half of them collapsed
+    if start >= top or not 0.2 < share < 0.5:  # all alike, or half of them hardly get up
         return [0.0, *_ladder(start, top, _MOST - (start > 0))]
     return [0.0, *_ladder(start, middle, _BELOW), *_ladder(middle, top, _ABOVE)]
 
