@@ -131,10 +131,13 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
 def ceilings(points: pd.DataFrame) -> list[float]:
     """Give the MI ceilings of the points of a `Frontier`, rising.
 
-    None where there are more than `MANY_CEILINGS`, as where the size of z is swept: a limit of
-    some trials alone says nothing of a picture of all.
+    None where a point has none, as one of Gaussian latents beside listed ones, or where there are
+    more than `MANY_CEILINGS`, as where the size of z is swept: a limit of some trials alone says
+    nothing of a picture of all.
     """
-    found = sorted(float(value) for value in points["ceiling"].dropna().round(9).unique())
+    if points["ceiling"].isna().any():
+        return []
+    found = sorted(float(value) for value in points["ceiling"].round(9).unique())
     return found if len(found) <= MANY_CEILINGS else []
 
 

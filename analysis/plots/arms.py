@@ -43,7 +43,7 @@ def panels_figure(
         draw_label(points[points["label"] == label], axes, look[label])
     set_view(points, drawn[0])
     for axes, label in zip(drawn, look, strict=True):
-        _draw_limits(points, axes)
+        _draw_limits(points[points["label"] == label], axes)
         if attainment is not None and (attainment["label"] == label).any():
             plot_attainment(attainment[attainment["label"] == label], axes, look)
     return figure
@@ -55,9 +55,9 @@ def panel_notes(points: pd.DataFrame) -> list[str]:
     if points["floor"].notna().any():
         floors = ", ".join(f"{floor:.4g}" for floor in points["floor"].dropna().round(9).unique())
         notes.append(f"dashed across: lowest possible NLL {floors}")
-    if limits := ceilings(points):
-        told = ", ".join(f"{ceiling:.4g}" for ceiling in limits)
-        notes.append(f"dashed upright: {AXES[axis_of(points)].ceiling} {told}")
+    if points["ceiling"].notna().any():
+        told = AXES[axis_of(points)].limit.rstrip(",")
+        notes.append(f"dashed upright: the {told} of that arm, if it has one in view")
     axes = Figure().add_subplot()
     where = placed(points)
     set_view(where, axes)

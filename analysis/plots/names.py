@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from analysis.plots.style import Look
+from analysis.plots.style import DASHES, Look
 from analysis.plots.view import is_inside
 
 _LONG = 32  # characters beyond which a name is for the legend
@@ -79,6 +79,8 @@ def add_legend(
         n_columns = max(1, min(len(shown), 84 // (max(map(len, shown)) + 6)))
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": n_columns}
         place["borderaxespad"] = above
+    if any(look.dashes != DASHES[0] for look in looks.values()):
+        place["handlelength"] = 3.6  # which shows dashes on both sides of a marker
     legend = axes.legend(handles, shown, frameon=False, fontsize="small", **place)
     for text, label in zip(legend.get_texts(), shown, strict=True):
         text.set_parse_math(False)  # a dollar in a name is a dollar

@@ -26,7 +26,8 @@ def set_view(points: pd.DataFrame, axes: Axes) -> None:
     extent = near["y"].max() - near["y"].min()
     bars = near["y_error"].fillna(0.0).clip(upper=extent)
     lowest, highest = (near["y"] - bars).min(), (near["y"] + bars).max()
-    floor, ceiling = points["floor"].max(), points["ceiling"].max()
+    # Where some latents know no ceiling, that of others is none of the picture's.
+    floor, ceiling = points["floor"].max(), points["ceiling"].max(skipna=False)
     if points["y"].equals(points["nll_value"]) and (
         lowest - floor <= max(highest - lowest, 0.1 * abs(floor))
     ):

@@ -119,6 +119,15 @@ def test_ceilings_of_as_many_sizes_as_trials_are_not_drawn(rows, axes) -> None:
     assert not [line for line in axes.lines if line.is_dashed()]
 
 
+def test_a_ceiling_of_some_arms_does_not_hide_those_that_have_none(rows, axes) -> None:
+    # Codes can be listed and hold at most 1.1 nats; the other arm's latents hold more.
+    stored = rows(PAIRS, arm=["codes", "b", "b", "b"], mi_ceiling=[1.1, None, None, None])
+    plot_frontier(frontier_points(stored).points, axes)
+    assert axes.get_xlim()[1] > 3.0
+    assert "possible MI" not in texts(axes)
+    assert "outside" not in texts(axes)
+
+
 def test_unknown_limits_are_not_drawn(rows, axes) -> None:
     plot_frontier(frontier_points(rows(PAIRS)).points, axes)
     assert "possible" not in texts(axes)
