@@ -1,12 +1,21 @@
 import math
+from collections.abc import Callable
 
+import numpy as np
+import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
-from analysis.claims import arms_of
+from analysis.claims import Arm, arms_of
+from analysis.frontier import frontier_points
 from analysis.papers import PAPERS
 from analysis.papers.melis import MELIS
+from analysis.papers.melis_figures import CLAIMS
+from analysis.papers.paper import answer
 from analysis.papers.tables import KL, NLL, PERPLEXITY, Method
 from sweeper.experiment import load, shipped
+
+Rows = Callable[..., pd.DataFrame]
 
 
 def test_papers_are_registered_under_their_names() -> None:
@@ -46,3 +55,48 @@ def test_published_perplexities_are_those_of_the_published_nll(method: Method) -
     assert set(published) == {PERPLEXITY, NLL, KL}
     expected = math.exp(published[NLL])
     assert published[PERPLEXITY] == pytest.approx(expected, abs=0.05 + 0.0005 * expected + 0.02)
+
+
+def test_every_figure_that_says_more_than_its_curves_order_is_claimed_with_its_split() -> None:
+    claimed = {name for claim in CLAIMS for name in claim.experiments}
+    # Fig. 4 and 7 are claimed of `synthetic_*`, 8 and 9 of `ptb_*`; Fig. 18 has no margin.
+    expected = set(range(2, 30)) - {4, 7, 8, 9, 18}
+    assert claimed == {f"melis/fig{number:02d}" for number in expected}
+    for claim in CLAIMS:
+        for name in claim.experiments:
+            trials = load(name).example_trials().values()
+            assert {trial.evaluation.split for trial in trials} == {claim.split}
+
+
+def frontier(rows: Rows, arm: Arm, nll: NDArray[np.float64]) -> pd.DataFrame:
+    """Points with these NLLs at equidistant MIs from 0.1 to 5 nats, without any error."""
+    mi = np.linspace(0.1, 5.0, len(nll))
+    names = [f"{arm.name}-{number}" for number in range(len(nll))]
+    columns = {"config_hash": names, "nll_mi_covariance": math.nan, "nll_floor": 6.0}
+    columns |= {"mi_ceiling": 8.0, "train_seconds": 1.0, "device": "cpu", "host": "here"}
+    return frontier_points(rows(list(zip(nll, mi, strict=True)), **columns)).points
+
+
+FLAT, RISING = np.full(40, 9.3), np.linspace(9.2, 9.8, 40)
+
+
+@pytest.mark.parametrize(
+    ("of_16", "of_64", "verdict"),
+    [
+        (FLAT, FLAT + 0.1, "holds"),
+        (FLAT, FLAT - 0.1, "does not hold"),
+        (RISING, RISING + 0.05, "holds"),
+        (RISING, FLAT, "does not hold"),  # they cross, and 64 samples are better on average
+        (FLAT[:3], FLAT[:3] + 0.1, "not enough data"),
+    ],
+)
+def test_a_claim_of_a_figure_is_answered_by_its_curves(
+    rows: Rows, of_16: NDArray[np.float64], of_64: NDArray[np.float64], verdict: str
+) -> None:
+    [claim] = [claim for claim in CLAIMS if claim.text == "VIMCO-64 is worse than VIMCO-16"]
+    points = {
+        arm: frontier(rows, arm, of_16 if "-16-" in arm.name else of_64) for arm in claim.arms
+    }
+
+    assert len(points) == 4
+    assert answer(claim, points, "observation").verdict == verdict
