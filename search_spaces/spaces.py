@@ -138,7 +138,8 @@ SPACES: dict[str, Space] = {
     # The tuning ranges of Melis, György and Blunsom (2022), "Mutual information constraints for
     # Monte-Carlo objectives to prevent posterior collapse", Table 2. The table tunes alpha for
     # the power objective alone, the text for Rényi too; Rényi is not defined without it, so here
-    # it is swept for both. The table's VQ-VAE rows are `melis_table_2_vq`.
+    # it is swept for both, as in the trials that the first author's thesis lists
+    # (https://github.com/melisgl/phd-thesis). The table's VQ-VAE rows are `melis_table_2_vq`.
     "melis_table_2": Space(
         {
             "training.learning_rate": _LEARNING_RATE,

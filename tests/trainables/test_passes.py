@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainables.runs import CATEGORICAL, GAUSSIAN, NOWHERE, finish
+from tests.trainables.runs import CATEGORICAL, GAUSSIAN, NOWHERE, VQ, finish
 from tests.trainables.test_continuation import CASES, KNOBS, TRAINING, stand_ins, start, trial
 from trainables.models import MODELS
 from trainables.objectives import OBJECTIVES
@@ -34,8 +34,11 @@ def with_samples(name: str, estimator: str, samples: Any, latents: Any = CATEGOR
     return trial({"name": name, "estimator": estimator, "samples": samples}, latents=latents)
 
 
-def trained(objective: Any, model: str = "symbol_mlp", **training: Any) -> Any:
-    return trial(objective, model, training={**TRAINING, "learning_rate": 0.001, **training})
+def trained(
+    objective: Any, model: str = "symbol_mlp", latents: Any = GAUSSIAN, **training: Any
+) -> Any:
+    gentle = {**TRAINING, "learning_rate": 0.001, **training}
+    return trial(objective, model, latents, training=gentle)
 
 
 def refined(objective: Any, steps: int) -> Any:
@@ -74,6 +77,9 @@ A_STEP = {
         trained({"name": "cr_vae", "target": "augmented", "negatives": QUEUE}, "resnet_masked"),
         (1, 2, 1),
     ),
+    # Codes are looked up and averaged without a network.
+    "vq_vae": (trial({"name": "vq_vae"}, latents=VQ), (1, 1, 1)),
+    "vq_vae, text": (trained({"name": "vq_vae"}, "text_lstm", latents=VQ), (1, 1, 1)),
     # Refinement: each of 3 steps takes a sample's gradient, the encoder reads once.
     "refined": (refined(VAE, 3), (4, 1, 4)),
     "refined, 5 samples": (refined({**VAE, "samples": 5}, 3), (8, 1, 8)),
