@@ -7,6 +7,11 @@ interval is F(m) ± z s(m), s the standard deviation over searches of half as ma
 The lowest NLL of a level is the *best*, and every other side is compared with it by the interval
 of their difference. Each such pair is taken by itself: nothing corrects for how many there are,
 nor for the best having been picked by these figures, which favours it.
+
+Observed at nominal 90 % on the surfaces of `python -m benchmarks comparison`, of 6, 12 and 50
+configurations, at MIs of 0, 2 and 4 of 5 nats: a side's interval holds the average of such
+searches in 0.92 to 0.96 of cells. Of eleven sides without any difference, 4 to 7 % of pairs are
+told apart, but in 51 to 83 % of tables some pair is: read a single "worse" among many with care.
 """
 
 import math

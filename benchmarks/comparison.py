@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.comparison import compare, lower_hull, staircase
 from analysis.indicators import indicator_table, indicators, reference
+from analysis.levels import UNDECIDED, WORSE, at_levels
 from analysis.membership import Estimates, Floats
 from analysis.resampling import Side
 from benchmarks.report import line
@@ -130,6 +131,34 @@ def hypervolume_coverage(n: int, excess: str, n_pairs: int) -> None:
     line(f"hypervolume at 90 %: {excess}, n = {n}", float(np.mean(hits)), "0.9", details)
 
 
+def equal_sides(n: int, noise: float, excess: str, n_tables: int, n_sides: int = 11) -> None:
+    """Print how the table of levels treats sides without any difference, and its intervals."""
+    levels = [0.0, 2.0, 4.0]
+    generator = np.random.default_rng(4)
+    many = measured(generator, *draw(generator, 0, (4_000, n), excess), noise)
+    average = np.ma.masked_invalid(staircase(*many, np.array(levels))).mean(axis=0)
+    true = dict(zip(levels, average, strict=True))
+    held, wrong = [], []
+    for table in range(n_tables):
+        sides = [
+            side(generator, 0, n, noise, excess)._replace(name=str(number))
+            for number in range(n_sides)
+        ]
+        found = at_levels(sides, levels, level=LEVEL, n_replicates=500, seed=table)
+        first = found[(found["label"] == "0") & found["lower"].notna()]
+        wanted = first["mi"].map(true)
+        held += list((first["lower"] <= wanted) & (wanted <= first["upper"]))
+        told = found.loc[found["standing"].isin([WORSE, UNDECIDED]), "standing"]
+        wrong.append((float((told == WORSE).mean()), bool((told == WORSE).any())))
+    of_pairs, of_tables = np.mean(wrong, axis=0)
+    what = f"{excess}, n = {n}, noise {noise:g}"
+    line(f"a side's NLL at 90 %: {what}", float(np.mean(held)), "0.9", f"{len(held)} cells")
+    details = (
+        f"share of pairs; any pair in {of_tables:.2f} of {n_tables} tables of {n_sides} sides"
+    )
+    line(f"worse by chance: {what}", of_pairs, "0.1", details)
+
+
 def processor_seconds(work: Callable[[], object]) -> float:
     """One core's time, whoever else is at work on the machine; the least of three calls."""
     work()
@@ -158,6 +187,8 @@ def main() -> None:
         coverage(50, 0.0, excess, 300, hull=True)
         for n in (12, 50):
             hypervolume_coverage(n, excess, 100)
+        for n, noise in ((6, 0.0), (12, 0.0), (12, 0.03), (50, 0.0)):
+            equal_sides(n, noise, excess, n_tables=300)
 
 
 if __name__ == "__main__":

@@ -159,7 +159,8 @@ def _levels(
         f"{MARKS['undecided']} not decided from it at {how}, {MARKS['too few']} too few to tell",
         f"  {how}: for each side, or each pair with the lowest, and each MI by itself; no "
         "correction for how many there are,",
-        "  nor for the lowest having been picked by these figures",
+        "  nor for the lowest having been picked by these figures: among eleven alike, most such "
+        "tables tell some pair apart",
     ]
 
 
