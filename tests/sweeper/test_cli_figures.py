@@ -80,6 +80,17 @@ def test_figures_take_the_information_to_show(
         assert told in sweeper(command, *sides, "--mi", choice).is_one_error()
 
 
+def test_sides_are_compared_with_the_one_that_is_named(
+    sweeper: SweeperCommand, trained: Callable[..., RunDirectory]
+) -> None:
+    for name in ("tiny", "other"):
+        trained("done", name=name)
+    sides = ("compare", "tiny", "other", "--output", "both")
+
+    assert "'x' is none of the sides" in sweeper(*sides, "--against", "x").is_one_error()
+    assert sweeper(*sides, "--against", "tiny").out.startswith("other against tiny, ")
+
+
 def test_a_report_is_written_where_it_is_asked_for(
     sweeper: SweeperCommand, trained: Callable[..., RunDirectory], tmp_path: Path
 ) -> None:
