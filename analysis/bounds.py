@@ -24,8 +24,9 @@ class StaysBelow(AlongTraining):
     """At every evaluated step the bound lies below the information.
 
     The number is the largest of bound − information over a trial's evaluations, averaged over
-    seeds. The bound is the mean on training batches since the evaluation before, so while it
-    rises it lags behind: that makes it lower, never higher.
+    seeds. The bound is the mean on training batches since the evaluation before: lower than that
+    of the step itself while it rises, higher while it falls, and of observations that were
+    trained on, while the information is that of the evaluated split.
     """
 
     arm: Arm
@@ -40,12 +41,13 @@ class StaysBelow(AlongTraining):
         [(points, _, _)] = arms
         above = points[BOUND.column].astype("float64") - points[self.quantity.column]
         known = above[np.isfinite(above.astype("float64"))].groupby(points["seed"])
-        if (known.size() > 1).sum() < MIN_SEEDS:
+        several = known.size() > 1
+        if several.sum() < MIN_SEEDS:
             return (
                 f"too few trials have a stored {BOUND} and {self.quantity} at several steps; "
                 "set evaluation.every"
             )
-        most = known.max().to_numpy(np.float64)
+        most = known.max()[several].to_numpy(np.float64)
         name = f"largest excess of the bound over the {self.quantity.full_name}"
         return Measured(name, *mean(most), (-math.inf, 0.0))
 

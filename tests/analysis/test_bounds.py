@@ -72,6 +72,18 @@ def test_the_last_evaluation_alone_says_nothing_of_training(curves: MakeCurves) 
     assert found.reason.endswith("at several steps; set evaluation.every")
 
 
+def test_a_trial_with_a_single_evaluation_does_not_count(curves: MakeCurves) -> None:
+    three = [[0.8, 1.0, 3.0], [0.5, 1.7, 3.0], [0.1, 1.0, 3.75]]
+    found = check(
+        STATEMENT,
+        {A: curves([*three, [math.nan, math.nan, 9.0]], [1.0, 2.0, 4.0])},
+        "observation",
+    )
+
+    assert found.measured is not None
+    assert found.measured.estimate == pytest.approx(-0.25)
+
+
 def test_a_bound_near_its_ceiling_is_pointed_out(curves: MakeCurves) -> None:
     def cautions(bound: float, **columns: Any) -> tuple[str, ...]:
         points = {A: curves([[0.5, bound]] * 3, [6.0, 6.0], **columns)}
