@@ -28,7 +28,10 @@ def frontier(
     ] = "default",
     band: Annotated[
         str | None,
-        typer.Option(help="Draw what a share of the seeds, or of draws of the error, attain."),
+        typer.Option(
+            metavar="seeds|error",
+            help="Draw what a share of the seeds, or of draws of the error, attain.",
+        ),
     ] = None,
     mi: Mi = None,
     force: Annotated[
@@ -70,7 +73,7 @@ def compare(
         typer.Option(
             metavar="SIDE",
             help="What every other side is compared with: an arm's name or RUN:ARM.  [default: "
-            "the second of two sides, the first of more: the experiment's first arm]",
+            "the second of two sides; of more the first, so of a run its file's first arm]",
         ),
     ] = None,
     output: Annotated[

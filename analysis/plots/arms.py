@@ -55,7 +55,7 @@ def panel_notes(points: pd.DataFrame) -> list[str]:
     if points["floor"].notna().any():
         floors = ", ".join(f"{floor:.4g}" for floor in points["floor"].dropna().round(9).unique())
         notes.append(f"dashed across: lowest possible NLL {floors}")
-    if points["ceiling"].notna().any():
+    if any(ceilings(of_label) for _, of_label in points.groupby("label")):
         told = AXES[axis_of(points)].limit.rstrip(",")
         notes.append(f"dashed upright: the {told} of that arm, if it has one in view")
     axes = Figure().add_subplot()

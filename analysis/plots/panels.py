@@ -17,7 +17,7 @@ def panels(
 ) -> tuple[Figure, list[Axes], Axes | None]:
     """Make a figure with an empty panel for each name, and with `head` axes for a legend above.
 
-    The panels share their axes; numbers and `x_label` are where nothing lies below.
+    The panels share their axes. Numbers are where nothing lies below, `x_label` at the last row.
     """
     n = len(names)
     n_columns = n if n <= 3 else math.ceil(n / 2) if n <= 6 else 4

@@ -63,6 +63,9 @@ def test_the_notes_say_how_to_read_them(frontier: Frontier) -> None:
     assert "light grey: the frontiers of the other arms" in text
     assert "lowest possible NLL 4.9" in text
     assert "dashed upright: the MI ceiling of that arm" in text
+    sizes = frontier.points.assign(ceiling=[float(5 + number) for number in range(110)])
+    undrawn = figure_notes(frontier._replace(points=sizes), view="panels")
+    assert "dashed upright" not in " ".join(undrawn)
     far = pd.concat([frontier.points, frontier.points[:1].assign(nll_value=1e4)])
     assert "1 of 111 trials outside this view" in " ".join(
         figure_notes(frontier._replace(points=far), view="panels")
