@@ -88,7 +88,8 @@ class Codebook(nn.Module):
         with N~_j = (N_j + eps) / (N + J eps) N for N the sum of the book's N_j. Both averages
         start at zero, which is corrected for where they are read, as is the smoothing: neither
         finds its way into what is kept. A code that no vector has come to yet has no mean, and
-        stays where it started.
+        stays where it started. One that vectors came to once, but no more, keeps its mean until
+        N_j is about eps, and then is drawn to the origin, where eps outweighs m_j.
         """
         one_hot = nn.functional.one_hot(index, self.codes.shape[1]).to(vectors.dtype)
         sums = torch.einsum("bvc,bvd->vcd", one_hot, vectors)

@@ -156,6 +156,13 @@ def test_a_code_that_is_left_stays_at_its_mean_as_long_as_it_weighs_anything() -
 
     assert book.codes[0, :, 0].tolist() == pytest.approx([5.0, 7.0], rel=1e-5)
 
+    # After 240 steps its count is 1e-12, a thousandth of the smoothing, which then outweighs it.
+    for _ in range(190):
+        book.follow(vectors([[7.0]]), torch.tensor([[1]]), 0.9, 1e-9)
+    count = 0.1 * 0.9**240
+    expected = [5.0 * count / (count + 1e-9), 7.0]
+    assert book.codes[0, :, 0].tolist() == pytest.approx(expected, rel=1e-5)
+
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_one_hot_z_reads_the_codes_that_an_index_looks_up(shared: bool) -> None:
