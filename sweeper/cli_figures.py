@@ -1,11 +1,22 @@
 """The commands that draw conclusions from stored results; `sweeper.cli` has the others."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sweeper.options import AllowPartial, Mi, Output, Runs, Storage, naming_damage
+from sweeper.errors import SweeperError
+from sweeper.options import (
+    AllowPartial,
+    Mi,
+    Output,
+    Runs,
+    Scale,
+    Storage,
+    Workers,
+    naming_damage,
+)
 
 
 def frontier(
@@ -240,6 +251,12 @@ def paper(
             help="Names or directories.  [default: all stored runs of the paper's experiments]",
         ),
     ] = None,
+    figure: Annotated[
+        int | None,
+        typer.Option(help="Train what is missing of this figure, draw it, and judge its claims."),
+    ] = None,
+    scale: Scale = None,
+    workers: Workers = None,
     output: Annotated[
         Path | None, typer.Option(help="Where to write the tables and claims.csv.")
     ] = None,
@@ -253,6 +270,16 @@ def paper(
     if name is None:
         print(papers.listing())
         return
+    if figure is not None:
+        from sweeper import figures
+
+        if runs or output or allow_partial:
+            raise SweeperError(
+                "--figure finds its run itself; leave RUN, --output and the like out"
+            )
+        sys.exit(figures.figure(name, figure, scale=scale, storage=storage, workers=workers))
+    if scale is not None or workers is not None:
+        raise SweeperError("--scale and --workers are for what is trained; give a --figure")
     chosen = [find_run(run, storage) for run in runs or []]
     with naming_damage(allow_partial) as damaged:
         print(papers.describe(name, chosen, storage=storage, output=output, damaged=damaged))

@@ -20,6 +20,7 @@ from analysis.claims import (
     Rises,
 )
 from analysis.papers.melis_figures import CLAIMS as OF_FIGURES
+from analysis.papers.melis_figures import FIGURES
 from analysis.papers.paper import Claim, NotCovered, Paper
 from analysis.papers.tables import (
     KL,
@@ -266,4 +267,5 @@ MELIS = Paper(
     tables=(_TABLE,),
     claims=(*_CLAIMS, *OF_FIGURES),
     not_covered=_NOT_COVERED,
+    figures=FIGURES,
 )

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from analysis.claims import Arm, Below, Range
 from analysis.papers.paper import Claim
 
+FIGURES = {number: f"melis/fig{number:02d}" for number in range(2, 30)}
+"""The experiment of each figure of the paper."""
+
 _FORMS = ("kl", "renyi")
 # On Penn Treebank DReG with the KL objective gains from several samples only early (Fig. 8).
 _GAINING = {"dreg": ("renyi",), "vimco": _FORMS}
@@ -27,7 +30,7 @@ _LENGTHS = {17: "dreg", 20: "vimco", 21: "vimco"}  # not 18, whose estimators ha
 
 
 def _arm(figure: int, name: str) -> Arm:
-    return Arm(f"melis/fig{figure:02d}", name)
+    return Arm(FIGURES[figure], name)
 
 
 def _setting(figure: int) -> str:

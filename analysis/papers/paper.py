@@ -55,7 +55,10 @@ class Picture(NamedTuple):
 
 
 class Paper(NamedTuple):
-    """A paper, as far as the shipped experiments cover it; `notes` are sentences about it."""
+    """A paper, as far as the shipped experiments cover it; `notes` are sentences about it.
+
+    `figures` has the shipped experiment of each of its figures, by number.
+    """
 
     name: str
     title: str
@@ -64,6 +67,16 @@ class Paper(NamedTuple):
     not_covered: tuple[NotCovered, ...]
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
+    figures: Mapping[int, str] = {}
+
+    def only(self, experiment: str) -> "Paper":
+        """Leave out all that is about other experiments."""
+        return self._replace(
+            tables=tuple(t for t in self.tables if {a.experiment for a in t.arms} == {experiment}),
+            claims=tuple(c for c in self.claims if c.experiments == (experiment,)),
+            not_covered=(),
+            pictures=tuple(p for p in self.pictures if p.experiment == experiment),
+        )
 
     @property
     def arms(self) -> tuple[Arm, ...]:

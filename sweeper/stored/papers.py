@@ -36,22 +36,22 @@ def describe(
     *,
     storage: Storage = None,
     output: Path | None = None,
+    only: str | None = None,
     damaged: list[str] | None = None,
 ) -> str:
     """Set stored runs beside a paper: its tables, its claims, and what is missing.
 
     `runs` are by default all in the storage that are of an experiment the paper needs. With
-    `output`, each table and `claims.csv` are written there. `damaged` is as for
+    `output`, each table and `claims.csv` are written there. With `only`, nothing is said but what
+    is about that shipped experiment. `damaged` is as for
     `sweeper.stored.reading.frontier`. Raises `SweeperError` for an unknown
     paper, for named runs that are damaged or of no such experiment, and where `output` cannot be
     written.
     """
-    if name not in PAPERS:
-        raise SweeperError(unknown("paper", name, PAPERS))
-    paper = PAPERS[name]
+    paper = _paper(name) if only is None else _paper(name).only(only)
     problems: list[str] = []
     if runs:
-        found = [_named(run, paper, damaged) for run in runs]
+        found = [_named(run, paper, damaged, only) for run in runs]
     else:
         found, problems = recognise_all(paper.experiments, storage, damaged)
     groups = group_runs(found)
@@ -64,8 +64,8 @@ def describe(
         [f"warning: {problem}" for problem in problems],
         *(table_lines(table, ours) for table, ours in tables),
         _pictures(paper, found),
-        claim_lines(answers),
-        ["not covered yet"] + [f"  [{c.number}] {c.text}: {c.why}" for c in paper.not_covered],
+        claim_lines(answers) if answers else ["no claim is about these runs"],
+        _not_covered(paper),
         _missing(paper, found, storage),
     ]
     if output is not None:
@@ -74,11 +74,39 @@ def describe(
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
-def _named(run: RunDirectory, paper: Paper, damaged: list[str] | None) -> Recognised:
-    if (found := recognise(run, paper.experiments, damaged)) is None:
+def experiment_of(name: str, figure: int) -> str:
+    """Give the shipped experiment of a paper's figure.
+
+    Raises `SweeperError` for an unknown paper, and for a figure that it has not.
+    """
+    paper = _paper(name)
+    if not paper.figures:
+        raise SweeperError(f"no figure of {name} has an experiment of its own; leave --figure out")
+    if figure not in paper.figures:
+        there = f"{min(paper.figures)} to {max(paper.figures)}"
+        raise SweeperError(f"{name} has no figure {figure} with an experiment; there are {there}")
+    return paper.figures[figure]
+
+
+def _paper(name: str) -> Paper:
+    if name not in PAPERS:
+        raise SweeperError(unknown("paper", name, PAPERS))
+    return PAPERS[name]
+
+
+def _not_covered(paper: Paper) -> list[str]:
+    lines = [f"  [{c.number}] {c.text}: {c.why}" for c in paper.not_covered]
+    return ["not covered yet", *lines] if lines else []
+
+
+def _named(
+    run: RunDirectory, paper: Paper, damaged: list[str] | None, only: str | None
+) -> Recognised:
+    experiments = paper.experiments if only is None else (only,)  # which may have no claim
+    if (found := recognise(run, experiments, damaged)) is None:
         raise SweeperError(
             f"{run.location} holds no ended trial of an experiment that {paper.name} needs; name "
-            f"runs of {', '.join(paper.experiments)}"
+            f"runs of {', '.join(experiments)}"
         )
     return found
 

@@ -1,0 +1,64 @@
+"""`sweeper paper NAME --figure N`: an experiment run as far as need be, drawn and judged."""
+
+from sweeper import sweeping
+from sweeper.experiment import load
+from sweeper.roots import Storage, runs_root
+from sweeper.runs import RunDirectory
+from sweeper.stored import papers, reading
+from sweeper.stored.protocols import Recognised, Shipped, recognise_all
+
+
+def figure(
+    paper: str, number: int, *, scale: str | None, storage: Storage, workers: int | None
+) -> int:
+    """Train what is missing of a figure of a paper, draw it, and print whether its claims hold.
+
+    A stored run of its experiment that is as shipped at that `scale` is reused, and continued
+    where it is not complete. Returns the exit code of `sweeper run`. Raises `SweeperError` for a
+    paper, a figure or a scale that does not exist, before anything starts.
+    """
+    experiment = papers.experiment_of(paper, number)
+    stored = _stored(experiment, scale, storage)
+    if stored is not None and len(stored.rows) >= stored.n_trials:
+        print(f"{stored.run.location} is complete: {len(stored.rows)} trials")
+        print(reading.frontier([stored.run]))
+        return _judge(paper, experiment, stored.run, storage)
+    name = (
+        stored.run.path.name if stored else _free_name(Shipped(experiment).title, scale, storage)
+    )
+    resolved = load(experiment, scale=scale, name=name)
+    code = sweeping.run(resolved, storage=storage, workers=workers)
+    if code not in (sweeping.DONE, sweeping.TRIALS_FAILED):
+        return code
+    print()
+    _judge(paper, experiment, runs_root(storage).run(name), storage)
+    return code
+
+
+def _judge(paper: str, experiment: str, run: RunDirectory, storage: Storage) -> int:
+    print(papers.describe(paper, [run], storage=storage, only=experiment))
+    return sweeping.DONE
+
+
+def _stored(experiment: str, scale: str | None, storage: Storage) -> Recognised | None:
+    """Find the most complete run of a shipped experiment as it is at a scale."""
+    found, _ = recognise_all([experiment], storage)
+    alike = [r for r in found if r.protocol.scale == scale and not r.protocol.changes]
+    split = Shipped(experiment).split
+    return max(
+        (r for r in alike if r.protocol.split == split),
+        key=lambda r: len(r.rows),
+        default=None,
+    )
+
+
+def _free_name(title: str, scale: str | None, storage: Storage) -> str:
+    """Name a run so that runs at several scales lie beside one another."""
+    root = runs_root(storage)
+    wanted = title if scale is None else f"{title}_{scale}"
+    taken = set(root.names())
+    return next(
+        name
+        for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3)))
+        if name not in taken
+    )
