@@ -23,7 +23,6 @@ from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 
 ROOT = Path(__file__).parents[1]
-BARE = ROOT / "soak" / "bare"  # before other modules, it spares Ray its dashboard: 2 s a start
 PATIENCE = 300  # seconds; only what fails waits so long
 LONGEST = 1200  # seconds for a whole sweep, on a machine that is busy
 # The titles that Ray gives a worker's process: while it is called, then between two calls.
@@ -39,19 +38,14 @@ class Machine:
         self.ray = Path(tempfile.mkdtemp(prefix="e2e-", dir="/tmp"))
         self.mark = f"SWEEPER_TEST_MARK={uuid4().hex}"
         name, _, value = self.mark.partition("=")
-        self._paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.env = {
             **os.environ,
-            # This code, whatever is installed, and Ray as `sweeper[train]` has it.
-            "PYTHONPATH": os.pathsep.join([str(BARE), *self._paths]),
+            "PYTHONPATH": os.pathsep.join(paths),  # this code, whatever is installed
             "RAY_TMPDIR": str(self.ray),
             "TERM": "xterm",
             name: value,
         }
-
-    def with_dashboard(self) -> None:
-        """Let Ray have all that is installed, as jobs of Ray need it."""
-        self.env["PYTHONPATH"] = os.pathsep.join(self._paths)
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(

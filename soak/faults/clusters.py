@@ -67,7 +67,6 @@ def _job(stage: Scene) -> str:
     path = write_experiment(stage.directory, "job", stage.quick)
     machine = stage.machine
     storage = ["--storage", str(stage.directory / "runs")]
-    machine.with_dashboard()
     with ray_cluster(machine, 1) as cluster:
         at = ["--to", "ray-job", "--address", f"http://127.0.0.1:{cluster.dashboard}"]
         submit = ["submit", str(path), *at, *storage]
