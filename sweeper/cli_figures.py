@@ -30,7 +30,7 @@ def frontier(
     view: Annotated[
         str,
         typer.Option(
-            help="frontier, panels: one for each arm, rate-distortion, or training: NLL and MI "
+            help="frontier, rate-distortion, panels: one for each arm, or training: NLL and MI "
             "by step."
         ),
     ] = "frontier",
