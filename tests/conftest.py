@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import signal
+import threading
 from collections.abc import Iterator
 
 import hypothesis
@@ -14,6 +16,10 @@ pytest.register_assert_rewrite("tests.sweeper.edits", "soak.machine")
 
 # A trial has one core, and so has each process that runs tests.
 torch.set_num_threads(1)
+
+# A job in the background ignores Ctrl-C, and so would the commands that it starts.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of the machine's load than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
