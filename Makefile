@@ -18,7 +18,7 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev  ## speed and memory, as ratios
 	$(BIN)/python -m benchmarks
 
-soak: .venv/installed-dev  ## faults injected for real, and a table of what came of them; some 20 minutes
+soak: .venv/installed-dev  ## faults injected for real, and a table of what came of them; under 20 minutes
 	$(BIN)/python -m soak
 
 .venv/installed: pyproject.toml constraints.txt
