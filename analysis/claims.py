@@ -183,10 +183,10 @@ class Flat:
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure how far the frontier lies above the lowest possible NLL at its end."""
         [(points, arm, unit)] = arms
-        floor, ceiling = float(points["floor"].max()), float(points["ceiling"].min())
+        floor = float(points["floor"].max())
         if math.isnan(floor):
             return "the lowest possible NLL of these data is unknown"
-        end = self.to * (floor if math.isnan(ceiling) else min(floor, ceiling))
+        end = self.to * _possible(points)
         if (most := arm.most_information[0]) < end:
             return f"no trial has an MI of {end:.3g} nats; the largest is {most:.3g}"
         above = best_nll(arm, np.full((len(arm.mi), 1), end))[:, 0] - floor
@@ -289,10 +289,12 @@ def _difference(
     """Measure the mean of F_A − F_B over a range of MI, within what both arms reach.
 
     The mean is over 64 equidistant MIs. Where the range is in shares, they are shares of what
-    both arms of that replicate reach.
+    both arms of that replicate reach. Beyond the MI that is possible, rates do not count: there
+    the latents of data are not distributed as the prior, at any NLL.
     """
-    (_, a, unit), (_, b, _) = arms
+    (of_a, a, unit), (of_b, b, _) = arms
     reach = np.minimum(a.most_information, b.most_information)
+    reach = np.minimum(reach, min(_possible(of_a), _possible(of_b)))
     threshold = max(float(collapse_threshold(arm.points, unit).max()) for arm in arms)
     if reach[0] < threshold:
         return f"one arm is collapsed: both reach only an MI of {max(reach[0], 0):.3g} nats"
@@ -308,6 +310,16 @@ def _difference(
     mean[(high <= low) | ~np.isfinite(mean)] = np.nan
     quantity = f"mean NLL difference, nats per {unit}"
     return _measured(quantity, mean, region, (float(low[0]), float(high[0])))
+
+
+def _possible(points: pd.DataFrame) -> float:
+    """Give the MI that a perfect model can have at most, infinite where it is unknown.
+
+    I(x; z) is at most the entropy of the data, which is their lowest possible NLL, and what the
+    latents hold.
+    """
+    known = [points["floor"].max(), points["ceiling"].min()]
+    return float(np.nanmin([*known, math.inf]))
 
 
 def _measured(

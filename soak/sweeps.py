@@ -43,7 +43,7 @@ def write_experiment(directory: Path, name: str, quick: bool, **changes: Any) ->
             },
             "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
             "training": {"steps": 300, "batch_size": 16},
-            "evaluation": {"samples": 3, "every": 100},
+            "evaluation": {"split": "train", "samples": 3, "every": 100},
         },
         "arms": {"one": {}},  # an arm without a name has the experiment's
         "search": {

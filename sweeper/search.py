@@ -27,6 +27,7 @@ from trainables.trial import TrialConfig, config_hash, trial_id
 
 REFUSALS = 100  # proposals in a row that are no valid trial, after which the space is to blame
 PRUNED = "pruned"  # the status of a trial that the scheduler stopped
+DIVERGED = "diverged"
 
 
 class Task(NamedTuple):
@@ -147,18 +148,31 @@ class ArmStudy:
         self.n_proposed += 1
 
     def tell(
-        self, number: int, outcomes: Sequence[Values | None], *, pruned: bool = False
+        self, number: int, outcomes: Sequence[Values | None], statuses: Container[str] = ()
     ) -> None:
-        """Tell the study the mean over seeds, or that some seed was pruned, diverged or failed."""
+        """Tell the study the mean over seeds, or that some seed has one of the bad `statuses`.
+
+        Samplers learn nothing of trials that failed, and a Gaussian process would propose a corner
+        of the space where all trials diverge again and again. So a configuration that diverged
+        counts as the worst so far on both axes; but for the sampler it has no values.
+        """
         complete = [outcome for outcome in outcomes if outcome is not None]
-        if pruned:
+        if PRUNED in statuses:
             self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
         elif len(complete) == len(outcomes):
             values = [statistics.fmean(axis) for axis in zip(*complete, strict=True)]
             self.study.tell(number, values, skip_if_finished=True)
+        elif DIVERGED in statuses and (worst := self._worst()):
+            self.study.tell(number, worst, skip_if_finished=True)
         else:
             self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         del self.open[number]
+
+    def _worst(self) -> list[float]:
+        """Give the highest NLL and the lowest MI that the study was told; nothing before any."""
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        told = [trial.values for trial in complete]
+        return [max(v[0] for v in told), min(v[1] for v in told)] if told else []
 
     def _tasks(self, number: int, values: Mapping[str, Any]) -> list[Task]:
         config = self.experiment.trial_config(self.arm, values)
@@ -208,7 +222,7 @@ class Sweep:
         stored = store.read(columns, final_only=True)
         ended: list[dict[str, Any]] = stored.to_dict("records")  # type: ignore[assignment]
         self.outcomes = {row["trial_id"]: outcome(row, self.axis) for row in ended}
-        self.pruned = {row["trial_id"] for row in ended if row["status"] == PRUNED}
+        self.statuses: dict[str, str] = {row["trial_id"]: row["status"] for row in ended}
         self.arms = {row["trial_id"]: row["arm"] for row in ended}
         self.studies = {
             arm: ArmStudy(experiment, arm, storage, data_sha256[arm], self.outcomes)
@@ -276,9 +290,8 @@ class Sweep:
         """
         self.store.append(rows)
         self.outcomes[task.trial_id] = outcome(rows[-1], self.axis)
+        self.statuses[task.trial_id] = rows[-1]["status"]
         self.arms[task.trial_id] = task.arm
-        if rows[-1]["status"] == PRUNED:
-            self.pruned.add(task.trial_id)
         if ladder := self.ladders.get(task.arm):
             for row in rows:  # a sweep that resumes will know them all
                 ladder.place(task.trial_id, row)
@@ -322,8 +335,8 @@ class Sweep:
     def _tell(self, study: ArmStudy, number: int) -> None:
         trials = [task.trial_id for task in study.open[number]]
         if all(trial in self.outcomes for trial in trials):
-            pruned = not self.pruned.isdisjoint(trials)
-            study.tell(number, [self.outcomes[trial] for trial in trials], pruned=pruned)
+            outcomes = [self.outcomes[trial] for trial in trials]
+            study.tell(number, outcomes, {self.statuses[trial] for trial in trials})
 
     def _ladders(self, figures: Sequence[str]) -> dict[str, Ladder]:
         """Make the ladder of every arm from what is stored; none without a scheduler."""

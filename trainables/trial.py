@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trainables.config import Config
@@ -33,7 +33,7 @@ class TrialConfig(Config):
     objective: AnyObjective
     data: AnyData
     training: TrainingConfig
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: Annotated[EvaluationConfig, Field(validate_default=True)] = EvaluationConfig()
 
     # Validators of fields, so that they speak even where another section is wrong too.
     @field_validator("objective")
@@ -142,6 +142,17 @@ class TrialConfig(Config):
             if why:
                 raise _mismatch("pretraining", why)
         return training
+
+    @field_validator("evaluation")
+    @classmethod
+    def _is_of_a_split_of_the_data(
+        cls, evaluation: EvaluationConfig, info: Any
+    ) -> EvaluationConfig:
+        data = info.data.get("data")
+        if data is not None and not data.held_out and evaluation.split != "train":
+            why = f"data {data.name!r} has no {evaluation.split} split, all of it is trained on"
+            raise _mismatch("split", f"{why}; set it to train")
+        return evaluation
 
     def resolved(self) -> dict[str, Any]:
         """Give the whole configuration with every default filled in, as plain values."""

@@ -116,6 +116,26 @@ def test_nothing_is_said_beyond_what_both_reach(arm: MakeArm) -> None:
     assert (beyond.verdict, beyond.reason) == (UNDECIDED, "both reach only an MI of 1 nats")
 
 
+@pytest.mark.parametrize(
+    ("columns", "reach", "verdict"),
+    [
+        ({"nll_floor": 2.0}, 2.0, HOLDS),  # the entropy of the data
+        ({"mi_ceiling": 2.0}, 2.0, HOLDS),  # what the latents hold
+        ({"nll_floor": math.nan, "mi_ceiling": math.nan}, 5.0, FAILS),
+    ],
+)
+def test_rates_beyond_the_possible_mi_do_not_count(
+    arm: MakeArm, columns: dict[str, float], reach: float, verdict: str
+) -> None:
+    """A is 0.5 nats lower up to 2.5 nats of MI, and far above B beyond."""
+    a, b = arm(np.where(MI <= 2.5, 6.5, 9.0), **columns), arm(7.0, **columns)
+    found = answer(Below(A, B), a, b)
+
+    assert found.measured is not None
+    assert found.measured.mi == pytest.approx((0.0, reach))
+    assert found.verdict == verdict
+
+
 def test_a_collapsed_arm_does_not_compare(arm: MakeArm) -> None:
     found = answer(Below(A, B), arm(6.5), arm(6.0, MI / 100))
 

@@ -34,7 +34,7 @@ TINY = {
         },
         "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
         "training": {"steps": 4, "batch_size": 4},
-        "evaluation": {"samples": 3},
+        "evaluation": {"split": "train", "samples": 3},
     },
     "search": {
         "space": {"training.learning_rate": LEARNING_RATE},

@@ -15,6 +15,7 @@ trial:
   model: {name: symbol_mlp, latents: {kind: categorical, variables: 2, categories: 4}}
   objective: {name: renyi, estimator: vimco, samples: 4}
   training: {steps: 10, batch_size: 4}
+  evaluation: {split: train}
 search:
   space:
     training.learning_rate: {kind: float, low: 1.0e-4, high: 1.0e-2, log: true}

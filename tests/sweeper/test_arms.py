@@ -25,7 +25,7 @@ def test_an_arm_is_a_merge_patch_of_the_trial() -> None:
         "search:",
         "arms:\n"
         "  a: {}\n"
-        "  b: {training: {clip_norm: null, steps: 20}, evaluation: {split: train}}\n"
+        "  b: {training: {clip_norm: null, steps: 20}, evaluation: {samples: 7}}\n"
         "search:",
     )
     experiment = loaded(edit(arms, ("batch_size: 4", "batch_size: 4, clip_norm: 1.0")))
@@ -35,7 +35,7 @@ def test_an_arm_is_a_merge_patch_of_the_trial() -> None:
     assert a["training"]["clip_norm"] == 1.0
     assert "clip_norm" not in b["training"]
     assert (a["training"].pop("steps"), b["training"].pop("steps")) == (10, 20)
-    assert (a["evaluation"].pop("split"), b["evaluation"].pop("split")) == ("validation", "train")
+    assert (a["evaluation"].pop("samples"), b["evaluation"].pop("samples")) == (100, 7)
     del a["training"]["clip_norm"]
     assert a == b
 
@@ -160,16 +160,16 @@ def test_each_problem_of_several_arms_is_told_once() -> None:
         "x.yaml:4: trial.model.latents.variables: unknown key 'variables'; "
         "known: dimensions, kind (arm e)",
         "x.yaml:6: trial.training.batch_size: must be greater than 0, got 0",
-        "x.yaml:10: arms.c.objective.samples: VIMCO leaves one sample out, so it needs "
+        "x.yaml:11: arms.c.objective.samples: VIMCO leaves one sample out, so it needs "
         "samples >= 2; with one sample use estimator: reinforce",
-        "x.yaml:12: arms.e.training.stepz: unknown key 'stepz'; did you mean 'steps'?",
-        "x.yaml:13: arms.f: there is no such arm to remove; an arm without changes is {}",
-        "x.yaml:14: arms.g: a mapping was expected, got 5",
-        "x.yaml:15: arms.../h: a name has 1 to 64 letters, digits, '-', '_' and '.', and starts "
+        "x.yaml:13: arms.e.training.stepz: unknown key 'stepz'; did you mean 'steps'?",
+        "x.yaml:14: arms.f: there is no such arm to remove; an arm without changes is {}",
+        "x.yaml:15: arms.g: a mapping was expected, got 5",
+        "x.yaml:16: arms.../h: a name has 1 to 64 letters, digits, '-', '_' and '.', and starts "
         "with a letter, digit or '_'; got '../h'",
-        "x.yaml:19: search.space.training.learning_rate: is swept, but also set (x.yaml:16); "
+        "x.yaml:20: search.space.training.learning_rate: is swept, but also set (x.yaml:17); "
         "remove one of them (arm i)",
-        "x.yaml:21: search.space.objective.alpha: objective 'kl' has no 'alpha'; sweep it only "
+        "x.yaml:22: search.space.objective.alpha: objective 'kl' has no 'alpha'; sweep it only "
         "where there is one, with when: {objective.name: [renyi, power]} (arm d)",
     ]
 
@@ -183,7 +183,7 @@ def test_a_problem_of_some_arms_names_them() -> None:
     alpha, bound = problems(edit(arms))[:2]
 
     assert alpha == (
-        "x.yaml:11: search.space.objective.lambda: objective 'power' has no 'lambda'; sweep it "
+        "x.yaml:12: search.space.objective.lambda: objective 'power' has no 'lambda'; sweep it "
         "only where there is one, with when: {objective.name: [kl, renyi, critic_self, "
         "critic_neural, critic_hybrid]} (arm b)"
     )
@@ -194,12 +194,12 @@ def test_arms_that_are_the_same_trial_are_refused() -> None:
     arms = (
         "search:",
         "arms:\n  a: {}\n  b: {objective: {samples: 4}}\n"
-        "  c: {evaluation: {split: validation}}\n  d: {objective: {samples: 5}}\nsearch:",
+        "  c: {evaluation: {samples: 100}}\n  d: {objective: {samples: 5}}\nsearch:",
     )
 
     assert problems(edit(arms)) == [
-        "x.yaml:9: arms.b: resolves to the same trial as arm 'a'; change or remove one",
-        "x.yaml:10: arms.c: resolves to the same trial as arm 'a'; change or remove one",
+        "x.yaml:10: arms.b: resolves to the same trial as arm 'a'; change or remove one",
+        "x.yaml:11: arms.c: resolves to the same trial as arm 'a'; change or remove one",
     ]
 
 

@@ -23,6 +23,7 @@ trial:
   model: {name: symbol_mlp, latents: {kind: categorical, variables: 2, categories: 4}}
   objective: {name: renyi, estimator: vimco, samples: 4}
   training: {steps: 10, batch_size: 4}
+  evaluation: {split: train}
 arms:
   many: {}
   one: {objective: {name: kl, estimator: reinforce, samples: 1}}
@@ -210,6 +211,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
                 "batch_size": 1,
                 "clip_norm": draw(st.none() | st.floats(1e-300, 1e300)),
             },
+            "evaluation": {"split": "train"},
         },
         "arms": unique,
         "search": {
@@ -298,11 +300,11 @@ def test_each_resolved_value_tells_where_it_was_written() -> None:
 
     assert provenance["name"] == Place("y.yaml", 2)
     assert provenance["trial.model.name"] == Place("x.yaml", 5)
-    assert provenance["trial.training.steps"] == Place("x.yaml", 18)
-    assert provenance["search.trials"] == Place("x.yaml", 18)
-    assert provenance["arms.one.objective.name"] == Place("x.yaml", 10)
-    assert provenance["search.space.objective.alpha.low"] == Place("x.yaml", 15)
-    assert provenance["search.space.objective.alpha.high"] == Place("x.yaml", 13)
+    assert provenance["trial.training.steps"] == Place("x.yaml", 19)
+    assert provenance["search.trials"] == Place("x.yaml", 19)
+    assert provenance["arms.one.objective.name"] == Place("x.yaml", 11)
+    assert provenance["search.space.objective.alpha.low"] == Place("x.yaml", 16)
+    assert provenance["search.space.objective.alpha.high"] == Place("x.yaml", 14)
     assert provenance["trial.data.vocabulary"] == Place("--set trial.data.vocabulary=8")
     assert provenance["scale"] == Place("--scale small")
     assert "search.seeds" not in provenance
@@ -314,9 +316,9 @@ def test_the_explanation_is_the_resolved_file_with_a_place_for_each_value() -> N
     explained = experiment.explained()
 
     assert yaml.safe_load(explained) == experiment.document
-    assert "    steps: 2  # x.yaml:18\n" in explained
+    assert "    steps: 2  # x.yaml:19\n" in explained
     assert "  seeds: 1  # default\n" in explained
-    assert "  many: {}  # x.yaml:9\n" in explained
+    assert "  many: {}  # x.yaml:10\n" in explained
 
 
 def test_equality_is_about_the_arms_too() -> None:

@@ -16,6 +16,7 @@ trial:
   model: {name: symbol_mlp, latents: {kind: categorical, variables: 2, categories: 4}}
   objective: {name: renyi, estimator: vimco, samples: 4}
   training: {steps: 10, batch_size: 4}
+  evaluation: {split: train}
 arms:
   many: {}
   one: {objective: {name: kl, estimator: reinforce, samples: 1}}
@@ -76,7 +77,7 @@ def test_a_scheduler_needs_evaluations_on_its_rungs(
 ) -> None:
     text = VALID.replace("  trials: 3\n", f"  trials: 3\n  scheduler: {scheduler}\n")
 
-    assert problems(text, overrides=overrides) == [f"x.yaml:17: search.scheduler: {message}"]
+    assert problems(text, overrides=overrides) == [f"x.yaml:18: search.scheduler: {message}"]
 
 
 @pytest.mark.parametrize(("most", "told"), [(2, True), (8, False)])
@@ -89,7 +90,7 @@ trial:
   model: {{name: symbol_mlp, latents: {{kind: vq, variables: 2}}}}
   objective: {{name: vq_vae}}
   training: {{steps: 10, batch_size: 4, learning_rate: 0.01}}
-  evaluation: {{enumerate_up_to: {most}}}
+  evaluation: {{split: train, enumerate_up_to: {most}}}
 search:
   space: {{model.latents.categories: {{kind: int, low: 2, high: 4}}}}
   trials: 3
@@ -177,27 +178,27 @@ resources: {cpu: all}
         (
             VALID.replace("melis_table_2", "melis_table_3"),
             [
-                "x.yaml:13: search.space.use: unknown space 'melis_table_3'; did you mean "
+                "x.yaml:14: search.space.use: unknown space 'melis_table_3'; did you mean "
                 "'melis_table_2'?"
             ],
         ),
         (
             VALID.replace("training.l2: null", "training.l3: null"),
             [
-                "x.yaml:14: search.space.training.l3: there is nothing to remove; did you mean "
+                "x.yaml:15: search.space.training.l3: there is nothing to remove; did you mean "
                 "'training.l2'?"
             ],
         ),
         (
             VALID.replace("objective.alpha: {low", "objective.alpha: {kind: flot, low"),
             [
-                "x.yaml:15: search.space.objective.alpha.kind: unknown kind 'flot'; did you mean "
+                "x.yaml:16: search.space.objective.alpha.kind: unknown kind 'flot'; did you mean "
                 "'float'?"
             ],
         ),
         (
             VALID.replace("objective.alpha: {low: 1.05}", "objective.alpha: 3"),
-            ["x.yaml:15: search.space.objective.alpha: a mapping was expected, got 3"],
+            ["x.yaml:16: search.space.objective.alpha: a mapping was expected, got 3"],
         ),
         (
             VALID.replace("{low: 1.05}", "{low: 1.05, when: {objective.lambda: 0.5}}").replace(
@@ -205,22 +206,22 @@ resources: {cpu: all}
                 "    objective.lambda: {when: {objective.alpha: 2}}\n    objective.alpha",
             ),
             [
-                "x.yaml:12: search.space: conditions go round in a circle: "
+                "x.yaml:13: search.space: conditions go round in a circle: "
                 "objective.lambda → objective.alpha → objective.lambda"
             ],
         ),
         (
             VALID.replace("trials: 3", "trials: 3\n  sampler: {name: gaussian, seeds: 1}"),
             [
-                "x.yaml:17: search.sampler.name: unknown value 'gaussian'; known: auto, gp, "
+                "x.yaml:18: search.sampler.name: unknown value 'gaussian'; known: auto, gp, "
                 "nsga2, qmc, random, tpe",
-                "x.yaml:17: search.sampler.seeds: unknown key 'seeds'; did you mean 'seed'?",
+                "x.yaml:18: search.sampler.seeds: unknown key 'seeds'; did you mean 'seed'?",
             ],
         ),
         (
             VALID.replace("small: {trial", "small/er: {trial"),
             [
-                "x.yaml:18: scales.small/er: a name has 1 to 64 letters, digits, '-', '_' and "
+                "x.yaml:19: scales.small/er: a name has 1 to 64 letters, digits, '-', '_' and "
                 "'.', and starts with a letter, digit or '_'; got 'small/er'"
             ],
         ),
@@ -238,7 +239,7 @@ def test_an_arm_that_sweeps_nothing_has_one_configuration() -> None:
     fixed = ["trial.training.learning_rate=0.1", "trial.objective.lambda=0.5"]
 
     assert problems(text, overrides=fixed) == [
-        "x.yaml:14: search.trials: one would train one configuration that often; sweep something, "
+        "x.yaml:15: search.trials: one would train one configuration that often; sweep something, "
         "or set 1"
     ]
     assert not load("x.yaml", overrides=fixed, trials=1).arms["one"].space
@@ -261,7 +262,7 @@ def test_an_arm_that_sweeps_nothing_has_one_configuration() -> None:
         ),
         (
             {"overrides": ["trial.objective.lambda=0.5"]},
-            "x.yaml:13: search.space.objective.lambda: is swept, but also set "
+            "x.yaml:14: search.space.objective.lambda: is swept, but also set "
             "(--set trial.objective.lambda=0.5); remove one of them",
         ),
     ],
@@ -275,9 +276,9 @@ def test_a_wrong_option_is_told_as_what_was_typed(options: dict[str, Any], expec
     [
         (
             "{}",
-            "x.yaml:8: arms: there are none; name some, or leave `arms` out for a single one",
+            "x.yaml:9: arms: there are none; name some, or leave `arms` out for a single one",
         ),
-        ("[a, b]", "x.yaml:8: arms: a mapping was expected, got a list"),
+        ("[a, b]", "x.yaml:9: arms: a mapping was expected, got a list"),
     ],
 )
 def test_arms_are_a_mapping_of_some(arms: str, expected: str) -> None:

@@ -15,6 +15,7 @@ TRIAL = {
     "data": {"name": "symbols", "vocabulary": 8},
     "model": {"name": "symbol_mlp", "latents": {"kind": "categorical"}},
     "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
+    "evaluation": {"split": "train"},
 }
 
 
@@ -208,7 +209,7 @@ def test_a_rung_needs_evaluations_before_the_end(
     every: int | None, training: dict[str, float], first: int, message: str | None
 ) -> None:
     training = {"batch_size": 4, "learning_rate": 0.1, **training}
-    document = {**TRIAL, "training": training, "evaluation": {"every": every}}
+    document = {**TRIAL, "training": training, "evaluation": {"split": "train", "every": every}}
     why = obstacle(ParetoHalving(first=first), TrialConfig.model_validate(document))
 
     assert (why is None) if message is None else message in str(why)
@@ -230,7 +231,7 @@ def test_a_rung_comes_after_pre_training(length: dict[str, int], message: str | 
         "model": {"name": "symbol_mlp", "latents": {"kind": "gaussian"}},
         "objective": {"name": "vae"},
         "training": {**training, "pretraining": {"share": 0.5, **length}},
-        "evaluation": {"every": 5},
+        "evaluation": {"split": "train", "every": 5},
     }
     why = obstacle(ParetoHalving(first=10), TrialConfig.model_validate(document))
 

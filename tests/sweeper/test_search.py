@@ -97,6 +97,24 @@ def test_a_configuration_with_a_trial_that_did_not_end_well_has_failed(
     assert sweep.n_remaining == 0
 
 
+def test_a_configuration_that_diverged_counts_as_the_worst_so_far(
+    run: Run, experiment: MakeExperiment
+) -> None:
+    tiny = experiment(search={"trials": 4, "seeds": 2})
+    sweep = run.sweep(tiny)
+    tasks = rest(sweep)
+    for task, nll, mi in zip(tasks[:4], (2.0, 2.0, 3.0, 3.0), (4.0, 4.0, 5.0, 5.0), strict=True):
+        run.finish(sweep, task, nll=nll, mi=mi)
+    for task, status in zip(tasks[4:], ("done", "diverged", "done", "failed"), strict=True):
+        run.finish(sweep, task, status, nll=1.0, mi=1.0)
+
+    for found in (sweep, run.sweep(tiny)):
+        trials = found.studies["tiny"].study.get_trials()
+        assert [trial.values for trial in trials] == [[2.0, 4.0], [3.0, 5.0], [3.0, 4.0], None]
+        assert trials[3].state == TrialState.FAIL
+        assert found.frontier() == {tasks[n].trial_id for n in (0, 1, 2, 3, 4, 6)}
+
+
 def test_a_study_is_told_what_the_experiment_maximises(
     run: Run, experiment: MakeExperiment
 ) -> None:

@@ -21,7 +21,7 @@ RENYI = {"name": "renyi", "lambda": 0.5, "alpha": 2.0}
 
 # Batches of 4 out of 10 observations: most epochs end within a batch.
 TRAINING = {"steps": 7, "batch_size": 4, "learning_rate": 0.05}
-EVALUATION = {"samples": 3, "every": 3}
+EVALUATION = {"split": "train", "samples": 3, "every": 3}
 MOMENTUM = {"name": "sgd", "momentum": 0.9}
 
 RUNS: dict[str, dict[str, Any]] = {

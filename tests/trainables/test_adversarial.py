@@ -284,7 +284,7 @@ TRIAL: dict[str, Any] = {
     "model": {"name": "symbol_mlp", "embedding": 3, "hidden": 4, "latents": GAUSSIAN},
     "objective": {"name": "vae"},
     "training": {"steps": 3, "batch_size": 5, "learning_rate": 0.05},
-    "evaluation": {"samples": 2},
+    "evaluation": {"split": "train", "samples": 2},
 }
 FGSM = {"kind": "fgsm", "epsilon": 0.3}
 

@@ -30,7 +30,7 @@ TRIAL = {
     },
     "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
     "training": {"steps": 8, "batch_size": 3, "learning_rate": 0.1},
-    "evaluation": {"samples": 2, "every": 2},
+    "evaluation": {"split": "train", "samples": 2, "every": 2},
 }
 TIMINGS = {"train_seconds", "eval_seconds", "steps_per_second", "peak_memory_bytes"}
 

@@ -64,7 +64,7 @@ def trial(
         "model": {"name": model, **SMALL.get(model, {}), "latents": latents},
         "objective": {**knobs, **objective},
         "training": TRAINING,
-        "evaluation": {"samples": 2, "every": 3},
+        "evaluation": {"split": "train", "samples": 2, "every": 3},
         **sections,
     }
 

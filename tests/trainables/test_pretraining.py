@@ -21,7 +21,7 @@ TRIAL: dict[str, Any] = {
     "model": {"name": "symbol_mlp", "embedding": 3, "hidden": 4, "latents": GAUSSIAN},
     "objective": {"name": "vae"},
     "training": {"steps": 6, "batch_size": 4, "learning_rate": 0.05},
-    "evaluation": {"samples": 2, "every": 2},
+    "evaluation": {"split": "train", "samples": 2, "every": 2},
 }
 IMAGES: dict[str, Any] = {
     "data": {"name": "mnist"},

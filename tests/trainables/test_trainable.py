@@ -27,7 +27,7 @@ TRIAL: dict[str, Any] = {
     },
     "objective": {"name": "kl", "estimator": "vimco", "samples": 2, "lambda": 0.5},
     "training": {"steps": 6, "batch_size": 3, "learning_rate": 0.1},
-    "evaluation": {"samples": 2, "every": 2},
+    "evaluation": {"split": "train", "samples": 2, "every": 2},
 }
 # One layer of 256 TB, more than any process can address.
 TOO_LARGE = {"model": {"embedding": 1, "hidden": 2**23}}

@@ -162,7 +162,7 @@ def test_training_reaches_the_floor_and_lambda_buys_information() -> None:
                 "data": {"name": "symbols", "vocabulary": 8},
                 "objective": {"name": "kl", "lambda": lambda_, "estimator": "vimco", "samples": 8},
                 "training": {"steps": 400, "batch_size": 8, "learning_rate": 0.02},
-                "evaluation": {"samples": 2, "every": 50},
+                "evaluation": {"split": "train", "samples": 2, "every": 50},
             }
         )
         finish(run)

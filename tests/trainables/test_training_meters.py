@@ -12,7 +12,8 @@ from trainables.checkpoint import Checkpoints
 from trainables.data.corpus import Corpus
 from trainables.data.symbols import Symbols
 
-RUN = RUNS["symbols, a critic and an annealed weight"]
+HELD_OUT = {**EVALUATION, "split": "validation"}
+RUN = {**RUNS["symbols, a critic and an annealed weight"], "evaluation": HELD_OUT}
 METERS = {"collapse": {}, "probes": {"train": 8, "k": 3}, "tsne": {"points": 10}}
 OURS = {"collapsed_share", "probe_accuracy", "probe_accuracy_se", "knn_accuracy"}
 OURS |= {"knn_accuracy_se", "knn_k", "probe_chance", "probe_train", "tables"}
@@ -25,10 +26,11 @@ def labels(monkeypatch: pytest.MonkeyPatch) -> None:
     splits, labels = ({"train": one, "validation": one} for one in (x, x % 2))
     corpus = Corpus(splits, 10, "-", labels=labels)
     monkeypatch.setattr(Symbols, "load", lambda self, root: corpus)
+    monkeypatch.setattr(Symbols, "held_out", True)
 
 
 def metered(at: str, **changes: Any) -> dict[str, Any]:
-    return {**RUN, "evaluation": {**EVALUATION, "meters": {"at": at, **METERS, **changes}}}
+    return {**RUN, "evaluation": {**HELD_OUT, "meters": {"at": at, **METERS, **changes}}}
 
 
 @pytest.mark.parametrize("at", ["final", "every"])

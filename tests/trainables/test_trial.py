@@ -25,6 +25,7 @@ TRIAL: dict[str, Any] = {
         "samples": 4,
     },
     "training": {"steps": 10, "batch_size": 2, "learning_rate": 0.01},
+    "evaluation": {"split": "train"},
 }
 
 
@@ -131,6 +132,22 @@ def test_a_model_refuses_data_that_it_cannot_read(
             f"data '{data['name']}' is {kinds[1]}, but model '{model}' reads {kinds[0]}"
         )
     }
+
+
+@pytest.mark.parametrize("split", ["validation", "test", None])
+def test_symbols_have_nothing_held_out(split: str | None) -> None:
+    trial = changed(evaluation={"split": split} if split else {})
+    whole = {**trial, "evaluation": {"split": "train"}}
+
+    assert problems(trial) == {
+        ("evaluation", "split"): (
+            f"data 'symbols' has no {split or 'validation'} split, all of it is trained "
+            "on; set it to train"
+        )
+    }
+    assert TrialConfig.model_validate(whole).evaluation.split == "train"
+    del trial["evaluation"]
+    assert list(problems(trial)) == [("evaluation", "split")]
 
 
 @pytest.mark.parametrize("name", ["resnet_masked", "resnet_gated"])
@@ -343,7 +360,7 @@ def test_the_identity_is_the_checksum_of_the_resolved_trial_and_the_data() -> No
             "procedure": {"name": "plain"},
         },
         "evaluation": {
-            "split": "validation",
+            "split": "train",
             "samples": 100,
             "every": None,
             "limit": None,
@@ -369,7 +386,7 @@ def test_a_trial_is_named_after_its_identity_and_safe_as_a_file_name() -> None:
 
 def test_meters_that_nobody_asks_for_are_no_part_of_the_identity() -> None:
     """Trials that were stored before there were meters keep their names."""
-    before = "7e75bc36832eabe4a45a8f81f50be499aab75a06228351e8f2b965927aed8c14"
+    before = "71df334a8893bf85e0e8eb431757d4ed36ed10ce64a81a6762ecefb0008c9917"
     asked = changed(evaluation__meters={"collapse": {}})
 
     assert identity(TRIAL) == identity(changed(evaluation__meters=None)) == before

@@ -32,6 +32,7 @@ def trial(
         "model": {"name": reader, "latents": latents},
         "objective": {"name": name, **KNOBS.get(name, {})},
         "training": {"steps": 10, "batch_size": 4, "learning_rate": 0.01},
+        "evaluation": {"split": "train"},
     }
     for section, settings in sections.items():
         made[section] = {**made[section], **settings}

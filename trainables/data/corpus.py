@@ -68,8 +68,8 @@ class DataConfig(Config, ABC):
     `name` is the data set's key in the registry. `kind` says what an observation is; a model
     accepts one kind. `files` are what can be read below the data directory, and `licence` is
     what a person should know before using them. It is `labelled` where its training observations
-    have labels. `source` tells where a person finds the files of a data set that has no public
-    home to fetch them from.
+    have labels, and `held_out` where there are others than these to evaluate on. `source` tells
+    where a person finds the files of a data set that has no public home to fetch them from.
     """
 
     kind: ClassVar[str]  # "symbols", "sentences" or "images"
@@ -77,6 +77,7 @@ class DataConfig(Config, ABC):
     licence: ClassVar[str] = ""
     source: ClassVar[str] = ""
     labelled: ClassVar[bool] = False
+    held_out: ClassVar[bool] = True
 
     name: str
 

@@ -15,10 +15,12 @@ class Symbols(DataConfig):
     """`vocabulary` equally likely symbols, 10,000 as published.
 
     The source has no more to it than its V symbols, so every split is each of them once:
-    averages over a split are exact expectations. The lowest possible NLL is ln V nats.
+    averages over a split are exact expectations. None is held out, and a trial may be evaluated
+    on "train" alone. The lowest possible NLL is ln V nats.
     """
 
     kind: ClassVar[str] = "symbols"
+    held_out: ClassVar[bool] = False
 
     name: Literal["symbols"]
     vocabulary: Annotated[int, Field(ge=2, le=10_000_000)] = 10_000

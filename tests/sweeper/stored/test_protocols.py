@@ -20,8 +20,8 @@ DOCUMENT: dict[str, Any] = {
     "name": "room_table",
     "description": "Two arms, nothing swept",
     "trial": {
-        "data": {"name": "symbols", "vocabulary": 8},
-        "model": {"name": "symbol_mlp", "latents": {"kind": "gaussian", "dimensions": 2}},
+        "data": {"name": "ptb"},
+        "model": {"name": "sentence_lstm", "latents": {"kind": "gaussian", "dimensions": 2}},
         "objective": {"name": "kl", "estimator": "dreg", "samples": 2, "lambda": 0.5},
         "training": {"steps": 4, "batch_size": 4, "learning_rate": 0.1},
         "evaluation": {"split": "test"},

@@ -257,7 +257,7 @@ def test_a_run_trains_the_critic_and_continues_to_the_same_bits(name: str) -> No
             "model": {"name": "symbol_mlp", "latents": {"kind": "gaussian", "dimensions": 2}},
             "objective": {"name": name, "annealing": {"kind": "linear", "steps": 4}},
             "training": {"steps": 4, "batch_size": 4, "learning_rate": 0.01},
-            "evaluation": {"samples": 2, "every": 2},
+            "evaluation": {"split": "train", "samples": 2, "every": 2},
         }
     )
     whole, first, second = (TrainingRun(config, 0, data_root=Path()) for _ in range(3))

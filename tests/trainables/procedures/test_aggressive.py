@@ -26,7 +26,7 @@ TRIAL: dict[str, Any] = {
     },
     "objective": {"name": "bound", "estimator": "elbo", "samples": 1},
     "training": {"epochs": 4, "batch_size": 5, "learning_rate": 0.05},
-    "evaluation": {"samples": 2},
+    "evaluation": {"split": "train", "samples": 2},
 }
 SENTENCES: dict[str, Any] = {
     **TRIAL,
