@@ -6,7 +6,7 @@ figures say it in pictures: where a text has a margin or a range, it says so.
 
 from collections.abc import Iterable
 
-from analysis.claims import Arm, Below, Range
+from analysis.claims import Arm, Below, Flat, Range, Rises, Statement
 from analysis.papers.paper import Claim
 
 FIGURES = {number: f"melis/fig{number:02d}" for number in range(2, 30)}
@@ -15,8 +15,10 @@ FIGURES = {number: f"melis/fig{number:02d}" for number in range(2, 30)}
 _FORMS = ("kl", "renyi")
 # On Penn Treebank DReG with the KL objective gains from several samples only early (Fig. 8).
 _GAINING = {"dreg": ("renyi",), "vimco": _FORMS}
-_HARDLY_ANY, _LATE = Range(0.0, 0.1), Range(0.5, 1.0)
+_HARDLY_ANY, _EARLY, _LATE = Range(0.0, 0.1), Range(0.0, 0.5), Range(0.5, 1.0)
+_NEAR_FULL = Range(0.75, 1.0)
 _FAR = 0.1  # nats per observation
+_RISE = 0.01  # nats per observation: what a picture shows
 
 _LATENTS = {"dreg": "continuous", "vimco": "discrete"}
 _ONE = {"dreg": "dreg-1", "vimco": "reinforce-1"}
@@ -26,6 +28,14 @@ _SPLIT = {22: "dreg", 23: "vimco"}
 _LONGER = {13: "vimco", 24: "dreg"}
 _LONGER_VALIDATION = {14: "vimco", 25: "dreg"}
 _BATCHES = {16: "dreg", 19: "vimco"}
+_CURVES = {
+    2: ("elbo", "iwae-1", "iwae-16", "iwae-64"),
+    3: ("elbo", "dreg-1", "dreg-16", "dreg-64"),
+    5: ("reinforce-1", "reinforce-16", "reinforce-64"),
+    6: ("reinforce-1", "vimco-16", "vimco-64"),
+    8: ("dreg-1", "dreg-16", "dreg-64"),
+    9: ("reinforce-1", "vimco-16", "vimco-64"),
+}
 _LENGTHS = {17: "dreg", 20: "vimco", 21: "vimco"}  # not 18, whose estimators hardly differ
 
 
@@ -46,7 +56,7 @@ def _below(
     return tuple(Below(_arm(figure, a), _arm(figure, b), **how) for a, b in pairs)  # type: ignore[arg-type]
 
 
-def _claim(number: str, text: str, figure: int, statements: tuple[Below, ...]) -> Claim:
+def _claim(number: str, text: str, figure: int, statements: tuple[Statement, ...]) -> Claim:
     split = "validation" if "validation" in _setting(figure) else "train"
     return Claim(number, text, _setting(figure), statements, split=split)
 
@@ -56,19 +66,63 @@ def _each(a: str, b: str) -> list[tuple[str, str]]:
     return [(f"{a}-{form}", f"{b}-{form}") for form in _FORMS]
 
 
+def _with_forms(*arms: str) -> list[str]:
+    """Name the arms; those with several samples have one for each objective."""
+    forms = [f"-{form}" for form in _FORMS]
+    several = ("-16", "-64")
+    return [f"{arm}{form}" for arm in arms for form in (forms if arm.endswith(several) else [""])]
+
+
 def _against_one(figure: int, estimator: str) -> tuple[Below, ...]:
     return _below(figure, [(f"{estimator}-16-{form}", _ONE[estimator]) for form in _FORMS])
+
+
+def _of_every_curve() -> list[Claim]:
+    return [
+        _claim(
+            "1",
+            f"Every curve rises with latent use (here: by more than {_RISE:g} nats)",
+            figure,
+            tuple(Rises(_arm(figure, name), _RISE) for name in _with_forms(*arms)),
+        )
+        for figure, arms in _CURVES.items()
+    ]
 
 
 def _of_symbols() -> list[Claim]:
     return [
         _claim("2", "IWAE-1 is worse than the ELBO", 2, _below(2, [("elbo", "iwae-1")])),
+        _claim(
+            "2",
+            "With more samples IWAE overtakes the ELBO",
+            2,
+            _below(2, [(f"iwae-16-{form}", "elbo") for form in _FORMS]),
+        ),
         _claim("2", "IWAE is worse with 64 samples", 2, _below(2, _each("iwae-16", "iwae-64"))),
+        _claim("3", "DReG-1 beats the ELBO", 3, _below(3, [("dreg-1", "elbo")])),
         _claim(
             "3",
-            "DReG with 64 samples beats DReG-1",
+            "DReG with several samples beats DReG-1",
             3,
-            _below(3, [(f"dreg-64-{form}", "dreg-1") for form in _FORMS]),
+            _below(3, [(f"dreg-{n}-{form}", "dreg-1") for n in (16, 64) for form in _FORMS]),
+        ),
+        _claim(
+            "3",
+            "Rényi is better than KL",
+            3,
+            _below(3, [(f"dreg-{n}-renyi", f"dreg-{n}-kl") for n in (16, 64)]),
+        ),
+        _claim(
+            "4",
+            "Samples split: DReG-16 before DReG-1/16 before DReG-16/1",
+            4,
+            _below(
+                4,
+                [
+                    *_each("dreg-16", "dreg-1-16"),
+                    *((f"dreg-1-16-{form}", "dreg-16-1") for form in _FORMS),
+                ],
+            ),
         ),
         _claim(
             "5",
@@ -84,6 +138,38 @@ def _of_symbols() -> list[Claim]:
         ),
         _claim(
             "5", "VIMCO-64 is worse than VIMCO-16", 6, _below(6, _each("vimco-16", "vimco-64"))
+        ),
+        _claim(
+            "5",
+            f"VIMCO-16 is almost flat at the optimum (here: within {_FAR:g} nats up to 75%)",
+            6,
+            tuple(Flat(_arm(6, f"vimco-16-{form}"), within=_FAR, to=0.75) for form in _FORMS),
+        ),
+        Claim(
+            "5",
+            "VIMCO-16 is better than continuous latents near full use (here: the last quarter)",
+            "Figs 3 and 6: 10,000 symbols",
+            (Below(_arm(6, "vimco-16-renyi"), _arm(3, "dreg-16-renyi"), _NEAR_FULL),),
+        ),
+        _claim(
+            "6",
+            "VIMCO-1/16 helps with Rényi",
+            7,
+            _below(7, [("vimco-1-16-renyi", "reinforce-1")]),
+        ),
+        _claim(
+            "6",
+            f"VIMCO-16/1 and VIMCO-1/16 remain far from VIMCO-16 (here: by more than {_FAR:g} "
+            "nats)",
+            7,
+            _below(
+                7,
+                [
+                    *_each("vimco-16", "vimco-1-16"),
+                    *((f"vimco-16-{form}", "vimco-16-1") for form in _FORMS),
+                ],
+                by=_FAR,
+            ),
         ),
         _claim(
             "7", "VQ-VAE is better than REINFORCE-1", 15, _below(15, [("vq-vae", "reinforce-1")])
@@ -117,6 +203,35 @@ def _of_objectives() -> list[Claim]:
 
 def _of_sentences() -> list[Claim]:
     claims = [
+        _claim(
+            "9",
+            "Continuous latents: several samples are better early (here: the lower half)",
+            8,
+            _below(
+                8,
+                [(f"dreg-{n}-{form}", "dreg-1") for n in (16, 64) for form in _FORMS],
+                between=_EARLY,
+            ),
+        ),
+        _claim(
+            "9",
+            "Continuous latents: with Rényi they are at high use, too (here: the upper half)",
+            8,
+            _below(8, [(f"dreg-{n}-renyi", "dreg-1") for n in (16, 64)], between=_LATE),
+        ),
+        _claim(
+            "9", "Discrete latents: 16 samples are better than one", 9, _against_one(9, "vimco")
+        ),
+        Claim(
+            "9",
+            "Discrete latents with 16 samples are better than continuous ones",
+            "Figs 8 and 9: Penn Treebank, training fit",
+            tuple(
+                Below(_arm(9, f"vimco-16-{form}"), _arm(8, f"dreg-16-{form}")) for form in _FORMS
+            ),
+        ),
+    ]
+    claims += [
         _claim(
             "9",
             "Several samples have to be in both terms",
@@ -216,6 +331,7 @@ def _of_budgets() -> list[Claim]:
 
 
 CLAIMS = (
+    *_of_every_curve(),
     *_of_symbols(),
     *_of_objectives(),
     *_of_sentences(),
