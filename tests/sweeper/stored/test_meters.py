@@ -16,6 +16,7 @@ from sweeper.results import ResultStore
 from sweeper.runs import RunDirectory
 from sweeper.search import Task
 from sweeper.stored import meters
+from trainables.data.symbols import Symbols
 from trainables.trial import config_hash, trial_id
 
 StoreRun = Callable[..., RunDirectory]
@@ -57,6 +58,7 @@ def store_run(
     from sweeper.rows import trial_rows
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Symbols, "held_out", True)
 
     def store(
         n: int = 3,
@@ -67,7 +69,7 @@ def store_run(
         **figures: Any,
     ) -> RunDirectory:
         asked = {"collapse": {"epsilon": 0.002, "delta": delta}} if asked is None else asked
-        tiny = experiment(name=name, trial={"evaluation": {"meters": asked}})
+        tiny = experiment(name=name, trial={"evaluation": {"split": "validation", "meters": asked}})
         run = RunDirectory(Path("runs") / name)
         run.create(tiny.to_yaml())
         for number in range(n):
