@@ -316,9 +316,9 @@ def _possible(points: pd.DataFrame) -> float:
     """Give the MI that a perfect model can have at most, infinite where it is unknown.
 
     I(x; z) is at most the entropy of the data, which is their lowest possible NLL, and what the
-    latents hold.
+    latents hold, the largest where they are swept.
     """
-    known = [points["floor"].max(), points["ceiling"].min()]
+    known = [points["floor"].max(), points["ceiling"].max()]
     return float(np.nanmin([*known, math.inf]))
 
 

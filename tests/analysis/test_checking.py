@@ -121,11 +121,12 @@ def test_nothing_is_said_beyond_what_both_reach(arm: MakeArm) -> None:
     [
         ({"nll_floor": 2.0}, 2.0, HOLDS),  # the entropy of the data
         ({"mi_ceiling": 2.0}, 2.0, HOLDS),  # what the latents hold
+        ({"mi_ceiling": [1.0, 2.0] * (N // 2)}, 2.0, HOLDS),  # which is swept
         ({"nll_floor": math.nan, "mi_ceiling": math.nan}, 5.0, FAILS),
     ],
 )
 def test_rates_beyond_the_possible_mi_do_not_count(
-    arm: MakeArm, columns: dict[str, float], reach: float, verdict: str
+    arm: MakeArm, columns: dict[str, Any], reach: float, verdict: str
 ) -> None:
     """A is 0.5 nats lower up to 2.5 nats of MI, and far above B beyond."""
     a, b = arm(np.where(MI <= 2.5, 6.5, 9.0), **columns), arm(7.0, **columns)

@@ -69,7 +69,9 @@ def store_run(
         **figures: Any,
     ) -> RunDirectory:
         asked = {"collapse": {"epsilon": 0.002, "delta": delta}} if asked is None else asked
-        tiny = experiment(name=name, trial={"evaluation": {"split": "validation", "meters": asked}})
+        tiny = experiment(
+            name=name, trial={"evaluation": {"split": "validation", "meters": asked}}
+        )
         run = RunDirectory(Path("runs") / name)
         run.create(tiny.to_yaml())
         for number in range(n):
