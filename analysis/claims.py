@@ -22,6 +22,7 @@ from analysis.frontier import Unit
 from analysis.replicates import LEVEL, Array, Replicates, best_nll, interval
 
 _N_GRID = 64
+_NEARLY = 0.9  # of a range in nats: what has to be reached to say something of it
 _SHARE_DEFINED = 0.9  # of the replicates; with fewer the interval says nothing
 
 Verdict = Literal["holds", "does not hold", "not enough data"]
@@ -139,7 +140,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Rises:
-    """The frontier rises by more than `by` nats from no MI to `to` of the arm's largest."""
+    """The frontier rises by more than `by` nats from no MI to `to` of the arm's largest.
+
+    That is the largest that is possible, where the arm's is beyond.
+    """
 
     arm: Arm
     by: float
@@ -154,8 +158,8 @@ class Rises:
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure how far the frontier rises."""
-        [(_, arm, unit)] = arms
-        end = self.to * arm.most_information
+        [(points, arm, unit)] = arms
+        end = self.to * np.minimum(arm.most_information, _possible(points))
         rise = best_nll(arm, end[:, None])[:, 0] - arm.nll.min(axis=1)
         quantity = f"rise of the NLL, nats per {unit}"
         return _measured(quantity, rise, (self.by, math.inf), (0.0, float(end[0])))
@@ -298,7 +302,7 @@ def _difference(
     threshold = max(float(collapse_threshold(arm.points, unit).max()) for arm in arms)
     if reach[0] < threshold:
         return f"one arm is collapsed: both reach only an MI of {max(reach[0], 0):.3g} nats"
-    if between.nats and reach[0] <= between.low:
+    if between.nats and reach[0] < max(between.low, _NEARLY * between.high):
         return f"both reach only an MI of {reach[0]:.3g} nats"
     scale = 1.0 if between.nats else reach
     low = np.broadcast_to(between.low * scale, reach.shape)

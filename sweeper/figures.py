@@ -1,7 +1,9 @@
 """`sweeper paper NAME --figure N`: an experiment run as far as need be, drawn and judged."""
 
 from sweeper import sweeping
-from sweeper.experiment import load
+from sweeper.errors import SweeperError
+from sweeper.experiment import Experiment, load
+from sweeper.results import ResultStore
 from sweeper.roots import Storage, runs_root
 from sweeper.runs import RunDirectory
 from sweeper.stored import papers, reading
@@ -23,20 +25,25 @@ def figure(
         print(f"{stored.run.location} is complete: {len(stored.rows)} trials")
         print(reading.frontier([stored.run]))
         return _judge(paper, experiment, stored.run, storage)
-    name = (
-        stored.run.path.name if stored else _free_name(Shipped(experiment).title, scale, storage)
+    resolved = (
+        load(experiment, scale=scale, name=stored.run.path.name)
+        if stored
+        else _free(experiment, scale, storage)
     )
-    resolved = load(experiment, scale=scale, name=name)
     code = sweeping.run(resolved, storage=storage, workers=workers)
     if code not in (sweeping.DONE, sweeping.TRIALS_FAILED):
         return code
     print()
-    _judge(paper, experiment, runs_root(storage).run(name), storage)
+    _judge(paper, experiment, runs_root(storage).run(resolved.name), storage)
     return code
 
 
 def _judge(paper: str, experiment: str, run: RunDirectory, storage: Storage) -> int:
-    print(papers.describe(paper, [run], storage=storage, only=experiment))
+    """Print what the run says of the figure, and with others at its scale of several figures."""
+    scale = run.document().get("scale")
+    others = [_stored(other, scale, storage) for other in papers.compared_with(paper, experiment)]
+    runs = [run, *(found.run for found in others if found is not None)]
+    print(papers.describe(paper, runs, storage=storage, only=experiment))
     return sweeping.DONE
 
 
@@ -52,13 +59,25 @@ def _stored(experiment: str, scale: str | None, storage: Storage) -> Recognised 
     )
 
 
-def _free_name(title: str, scale: str | None, storage: Storage) -> str:
-    """Name a run so that runs at several scales lie beside one another."""
+def _free(experiment: str, scale: str | None, storage: Storage) -> Experiment:
+    """Resolve an experiment under a name that is free, one for each scale.
+
+    So is that of a run of the same experiment that was interrupted before any trial had ended.
+    """
     root = runs_root(storage)
+    title = Shipped(experiment).title
     wanted = title if scale is None else f"{title}_{scale}"
     taken = set(root.names())
-    return next(
-        name
-        for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3)))
-        if name not in taken
-    )
+    for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3))):
+        resolved = load(experiment, scale=scale, name=name)
+        if name not in taken or _is_begun(root.run(name), resolved):
+            break
+    return resolved
+
+
+def _is_begun(run: RunDirectory, experiment: Experiment) -> bool:
+    try:
+        rows = ResultStore(run.results).read(["trial_id"])
+        return rows.empty and run.document() == experiment.document
+    except SweeperError:  # it is damaged
+        return False

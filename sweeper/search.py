@@ -154,7 +154,8 @@ class ArmStudy:
 
         Samplers learn nothing of trials that failed, and a Gaussian process would propose a corner
         of the space where all trials diverge again and again. So a configuration that diverged
-        counts as the worst so far on both axes; but for the sampler it has no values.
+        counts as worse than all so far on both axes. That is for the sampler alone: as a row it
+        has no values. Before any trial is done there is nothing to be worse than, and it failed.
         """
         complete = [outcome for outcome in outcomes if outcome is not None]
         if PRUNED in statuses:
@@ -162,17 +163,20 @@ class ArmStudy:
         elif len(complete) == len(outcomes):
             values = [statistics.fmean(axis) for axis in zip(*complete, strict=True)]
             self.study.tell(number, values, skip_if_finished=True)
-        elif DIVERGED in statuses and (worst := self._worst()):
-            self.study.tell(number, worst, skip_if_finished=True)
+        elif DIVERGED in statuses and (worse := self._worse_than_all()):
+            self.study.tell(number, worse, skip_if_finished=True)
         else:
             self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         del self.open[number]
 
-    def _worst(self) -> list[float]:
-        """Give the highest NLL and the lowest MI that the study was told; nothing before any."""
+    def _worse_than_all(self) -> list[float]:
+        """Give an NLL above and an MI below all that the study was told; nothing before any.
+
+        They lie a nat beyond, so that nothing told later can be as bad and on a frontier.
+        """
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        told = [trial.values for trial in complete]
-        return [max(v[0] for v in told), min(v[1] for v in told)] if told else []
+        nll, mi = zip(*(trial.values for trial in complete), strict=True) if complete else ((), ())
+        return [max(nll) + 1.0, min(mi) - 1.0] if complete else []
 
     def _tasks(self, number: int, values: Mapping[str, Any]) -> list[Task]:
         config = self.experiment.trial_config(self.arm, values)

@@ -145,7 +145,7 @@ _CLAIMS = (
     ),
     Claim(
         "7",
-        "VIMCO-16 is better than REINFORCE-1, between which VQ-VAE lies",
+        "VIMCO-16 is better than REINFORCE-1",
         _SYMBOLS,
         _pairs("vimco-16", "reinforce-1", _VIMCO),
     ),

@@ -27,7 +27,8 @@ _GAINING = {"dreg": ("renyi",), "vimco": _FORMS}
 _HARDLY_ANY, _EARLY, _LATE = Range(0.0, 0.1), Range(0.0, 0.5), Range(0.5, 1.0)
 _NEAR_FULL = Range(0.75, 1.0)
 _FAR = 0.1  # nats per observation
-_RISE = 0.01  # nats per observation: what a picture shows
+_RISE = 0.01  # nats, of sentences per token: what a picture shows
+_FIRST_OF_SENTENCES = 8  # of the main part
 
 _LATENTS = {"dreg": "continuous", "vimco": "discrete"}
 _ONE = {"dreg": "dreg-1", "vimco": "reinforce-1"}
@@ -90,7 +91,8 @@ def _of_every_curve() -> list[Claim]:
     return [
         _claim(
             "1",
-            f"Every curve rises with latent use (here: by more than {_RISE:g} nats)",
+            "Every curve rises with latent use (here: by more than "
+            f"{_RISE:g} nats{'' if figure < _FIRST_OF_SENTENCES else ' a token'})",
             figure,
             tuple(Rises(_arm(figure, name), _RISE) for name in _with_forms(*arms)),
         )

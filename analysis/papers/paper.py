@@ -70,10 +70,10 @@ class Paper(NamedTuple):
     figures: Mapping[int, str] = {}
 
     def only(self, experiment: str) -> "Paper":
-        """Leave out all that is about other experiments."""
+        """Leave out all that is not about this experiment, among others or alone."""
         return self._replace(
             tables=tuple(t for t in self.tables if {a.experiment for a in t.arms} == {experiment}),
-            claims=tuple(c for c in self.claims if c.experiments == (experiment,)),
+            claims=tuple(c for c in self.claims if experiment in c.experiments),
             not_covered=(),
             pictures=tuple(p for p in self.pictures if p.experiment == experiment),
         )

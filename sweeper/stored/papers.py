@@ -64,9 +64,9 @@ def describe(
         [f"warning: {problem}" for problem in problems],
         *(table_lines(table, ours) for table, ours in tables),
         _pictures(paper, found),
-        claim_lines(answers) if answers else ["no claim is about these runs"],
+        claim_lines(answers) if answers else ["no claim about these runs can be checked"],
         _not_covered(paper),
-        _missing(paper, found, storage),
+        _missing(paper, found, storage) if only is None else [],
     ]
     if output is not None:
         written = {table.file: table_rows(table, ours) for table, ours in tables}
@@ -88,6 +88,11 @@ def experiment_of(name: str, figure: int) -> str:
     return paper.figures[figure]
 
 
+def compared_with(name: str, experiment: str) -> tuple[str, ...]:
+    """Give the other shipped experiments that claims about this one compare it with."""
+    return tuple(e for e in _paper(name).only(experiment).experiments if e != experiment)
+
+
 def _paper(name: str) -> Paper:
     if name not in PAPERS:
         raise SweeperError(unknown("paper", name, PAPERS))
@@ -102,7 +107,7 @@ def _not_covered(paper: Paper) -> list[str]:
 def _named(
     run: RunDirectory, paper: Paper, damaged: list[str] | None, only: str | None
 ) -> Recognised:
-    experiments = paper.experiments if only is None else (only,)  # which may have no claim
+    experiments = dict.fromkeys([*paper.experiments, *([only] if only else [])])
     if (found := recognise(run, experiments, damaged)) is None:
         raise SweeperError(
             f"{run.location} holds no ended trial of an experiment that {paper.name} needs; name "

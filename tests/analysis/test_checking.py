@@ -137,6 +137,22 @@ def test_rates_beyond_the_possible_mi_do_not_count(
     assert found.verdict == verdict
 
 
+def test_a_range_in_nats_has_to_be_reached(arm: MakeArm) -> None:
+    level = Level(A, B, 0.1, Range(0.0, 4.0, nats=True))
+
+    assert answer(level, arm(6.5), arm(6.5, MI * 0.74)).verdict == HOLDS  # up to 3.7 nats
+    short = answer(level, arm(6.5), arm(6.5, MI * 0.7))
+    assert (short.verdict, short.reason) == (UNDECIDED, "both reach only an MI of 3.5 nats")
+
+
+def test_no_rise_beyond_the_possible_mi_counts(arm: MakeArm) -> None:
+    rises = Rises(A, 0.1)
+    broken = np.where(MI > 4, 9.0, 6.5)
+
+    assert answer(rises, arm(broken)).verdict == HOLDS
+    assert answer(rises, arm(broken, nll_floor=3.0)).verdict == FAILS
+
+
 def test_a_collapsed_arm_does_not_compare(arm: MakeArm) -> None:
     found = answer(Below(A, B), arm(6.5), arm(6.0, MI / 100))
 

@@ -117,6 +117,34 @@ def test_what_is_not_complete_is_continued_under_its_name(ran: Ran) -> None:
     assert ran == [("mine", None)]
 
 
+def test_what_was_interrupted_before_any_trial_ended_is_continued(ran: Ran) -> None:
+    experiment = load("quickstart", scale="smoke", name="quickstart_smoke")
+    RunDirectory(Path("runs") / experiment.name).create(experiment.to_yaml())
+    drawn("smoke")
+
+    assert ran == [("quickstart_smoke", "smoke")]
+
+
+def test_a_claim_about_two_figures_is_judged_with_the_run_of_the_other(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = Arm("quickstart", QUICK[0]), Arm("synthetic_vimco_kl", "reinforce-1")
+    both = PAPER._replace(claims=(Claim("7", "Both", "here and there", (Below(ours, theirs),)),))
+    monkeypatch.setattr(stored_papers, "PAPERS", {"one": both})
+    drawn()
+    alone = capsys.readouterr().out
+    other = load("synthetic_vimco_kl")
+    run = RunDirectory(Path("runs") / other.name)
+    run.create(other.to_yaml())
+    store(run, other, 12)
+    drawn()
+    together = capsys.readouterr().out
+
+    assert "no finished trial of synthetic_vimco_kl/reinforce-1" in " ".join(alone.split())
+    assert "no finished trial" not in together
+    assert "runs/synthetic_vimco_kl: synthetic_vimco_kl, train split, " in together
+
+
 def test_a_run_that_was_changed_is_another(ran: Ran) -> None:
     changed = load("quickstart", overrides=["trial.training.batch_size=8"])
     run = RunDirectory(Path("runs") / changed.name)

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from analysis.claims import Arm, arms_of
+from analysis.claims import Arm, Below, Range, arms_of
 from analysis.frontier import frontier_points
 from analysis.papers import PAPERS
 from analysis.papers.melis import MELIS
 from analysis.papers.melis_figures import CLAIMS
-from analysis.papers.paper import answer
+from analysis.papers.paper import Claim, answer
 from analysis.papers.tables import KL, NLL, PERPLEXITY, Method
 from sweeper.experiment import load, shipped
 
@@ -74,6 +74,41 @@ def frontier(rows: Rows, arm: Arm, nll: NDArray[np.float64]) -> pd.DataFrame:
     columns = {"config_hash": names, "nll_mi_covariance": math.nan, "nll_floor": 6.0}
     columns |= {"mi_ceiling": 8.0, "train_seconds": 1.0, "device": "cpu", "host": "here"}
     return frontier_points(rows(list(zip(nll, mi, strict=True)), **columns)).points
+
+
+ORDERED = [claim for claim in CLAIMS if all(isinstance(s, Below) for s in claim.statements)]
+
+
+def depths(claim: Claim) -> dict[Arm, int]:
+    """How many arms a claim says lie below each of its arms, one below another."""
+    pairs = [(s.a, s.b) for s in claim.statements if isinstance(s, Below)]
+    depth = dict.fromkeys(claim.arms, 0)
+    for _ in claim.arms:
+        for a, b in pairs:
+            depth[b] = max(depth[b], depth[a] + 1)
+    assert max(depth.values()) < len(claim.arms), "a claim that contradicts itself"
+    return depth
+
+
+@pytest.mark.parametrize("claim", ORDERED, ids=lambda claim: f"{claim.setting}: {claim.text}")
+def test_each_claim_of_an_order_is_answered(rows: Rows, claim: Claim) -> None:
+    """By curves in that order, in its reverse, that cross in the middle, and of few points."""
+
+    def verdict(step: float, n: int = 10, slope: float = 0.0) -> str:
+        line = np.linspace(-1.0, 1.0, n)
+        points = {
+            arm: frontier(rows, arm, 9.0 + depth * (step + slope * line))
+            for arm, depth in depths(claim).items()
+        }
+        return answer(claim, points, "observation").verdict
+
+    assert verdict(0.2) == "holds"
+    assert verdict(-0.2) == "does not hold"
+    assert verdict(0.2, n=3) == "not enough data"
+    somewhere = {s.between for s in claim.statements if isinstance(s, Below)} != {Range()}
+    by = max(s.by for s in claim.statements if isinstance(s, Below))
+    if not somewhere and not by:
+        assert verdict(0.0, n=40, slope=0.2) == "not enough data"
 
 
 FLAT, RISING = np.full(40, 9.3), np.linspace(9.2, 9.8, 40)

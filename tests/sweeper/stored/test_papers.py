@@ -244,6 +244,7 @@ def test_claims_are_written_with_their_figures(store_run: StoreRun, tmp_path: Pa
 
     assert text.endswith(f"{tmp_path / 'out' / 'table.csv'}\n{tmp_path / 'out' / 'claims.csv'}")
     rows = pd.read_csv(tmp_path / "out" / "claims.csv")
+    rows = rows[rows["setting"].str.startswith("quickstart")]
     [row] = rows[rows["claim"] == "VIMCO-16 is better than REINFORCE-1"].to_dict("records")
     assert (row["verdict"], row["runs"]) == ("holds", "runs/quickstart")
     assert row["low"] <= row["estimate"] <= row["high"] < 0
