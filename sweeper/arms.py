@@ -215,7 +215,7 @@ class _Check:
             path = path[:-1]
         else:
             owners = ((self.change, f"arms.{self.name}"), (self.trial, "trial"))
-        for depth in range(len(path), -1, -1):  # the nearest place that is written anywhere
+        for depth in range(len(path), 0, -1):  # the nearest place that is written anywhere
             for owner, prefix in owners:
                 if node := owner.at(*path[:depth]):
                     return Problem(node.place, _dotted([prefix, *fault.path]), message)
