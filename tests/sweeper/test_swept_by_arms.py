@@ -71,7 +71,10 @@ def test_what_an_arm_sweeps_is_the_same_after_it_was_written_and_read() -> None:
 
 
 def test_arms_with_a_named_space_change_that() -> None:
-    text = edit(ARMS, ("  space:\n", "  space:\n    use: melis_table_2\n"))
+    text = edit(
+        ARMS,
+        ("  space:\n", "  space:\n    use: melis_table_2\n    training.l2: {when: null}\n"),
+    )
     experiment = loaded(text)
 
     assert "training.l2" in experiment.arms["kl"].space
@@ -99,33 +102,33 @@ def test_an_arm_may_be_swept_by_itself_alone() -> None:
     [
         (
             ("    kl:\n", "    k:\n"),
-            ["x.yaml:13: search.arms.k: unknown arm 'k'; did you mean 'kl'?"],
+            ["x.yaml:14: search.arms.k: unknown arm 'k'; did you mean 'kl'?"],
         ),
         (
             ("{low: 2, high: 3,", "{low: 4, high: 3,"),
             [
-                "x.yaml:18: search.arms.critic.objective.alpha: low must be below high; got "
+                "x.yaml:19: search.arms.critic.objective.alpha: low must be below high; got "
                 "low=4.0, high=3.0"
             ],
         ),
         (
             ("      objective.alpha: null\n", "      objective.alfa: null\n"),
             [
-                "x.yaml:15: search.arms.kl.objective.alfa: there is nothing to remove; did you "
+                "x.yaml:16: search.arms.kl.objective.alfa: there is nothing to remove; did you "
                 "mean 'objective.alpha'?"
             ],
         ),
         (
             ("training.clip_norm: {", "training.clip_nrm: {"),
             [
-                "x.yaml:19: search.arms.critic.training.clip_nrm: a trial has no "
+                "x.yaml:20: search.arms.critic.training.clip_nrm: a trial has no "
                 "'training.clip_nrm'; did you mean 'training.clip_norm'?"
             ],
         ),
         (
             ("training.clip_norm: {", "training.steps: {"),
             [
-                "x.yaml:19: search.arms.critic.training.steps: is swept, but also set "
+                "x.yaml:20: search.arms.critic.training.steps: is swept, but also set "
                 "(x.yaml:6); remove one of them"
             ],
         ),
@@ -135,13 +138,13 @@ def test_an_arm_may_be_swept_by_itself_alone() -> None:
                 "training.clip_norm: {kind: float, low: -1",
             ),
             [
-                "x.yaml:19: search.arms.critic.training.clip_norm.low: must be greater than 0, "
+                "x.yaml:20: search.arms.critic.training.clip_norm.low: must be greater than 0, "
                 "got -1.0"
             ],
         ),
         (
             ("    critic:\n      objective.lambda: null\n", "    critic: 5\n    renyi:\n"),
-            ["x.yaml:16: search.arms.critic: a mapping was expected, got 5"],
+            ["x.yaml:17: search.arms.critic: a mapping was expected, got 5"],
         ),
     ],
 )

@@ -78,7 +78,9 @@ def test_what_is_resolved_makes_the_same_trial_again() -> None:
 def test_only_images_can_be_augmented(
     model: dict[str, Any], data: dict[str, Any], kind: str
 ) -> None:
-    where, why = refusal(model={**model, "latents": GAUSSIAN}, data=data)
+    where, why = refusal(
+        model={**model, "latents": GAUSSIAN}, data=data, evaluation={"split": "train"}
+    )
 
     assert where == "objective.name"
     assert why == (
