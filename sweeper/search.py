@@ -175,8 +175,10 @@ class ArmStudy:
         They lie a nat beyond, so that nothing told later can be as bad and on a frontier.
         """
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        nll, mi = zip(*(trial.values for trial in complete), strict=True) if complete else ((), ())
-        return [max(nll) + 1.0, min(mi) - 1.0] if complete else []
+        if not complete:
+            return []
+        nll, mi = zip(*(trial.values for trial in complete), strict=True)
+        return [max(nll) + 1.0, min(mi) - 1.0]
 
     def _tasks(self, number: int, values: Mapping[str, Any]) -> list[Task]:
         config = self.experiment.trial_config(self.arm, values)

@@ -18,7 +18,7 @@ from analysis.claims import (
     Rises,
 )
 from analysis.papers.melis_figures import CLAIMS as OF_FIGURES
-from analysis.papers.melis_figures import FIGURES
+from analysis.papers.melis_figures import FIGURES, RISE
 from analysis.papers.paper import Claim, NotCovered, Paper
 from analysis.papers.tables import (
     KL,
@@ -55,7 +55,6 @@ _SYMBOLS = "10,000 symbols"
 _PTB = "Penn Treebank, training fit"
 _QUICK = "quickstart, 256 symbols"
 
-_RISE = 0.01  # nats per observation: what a picture shows
 _WITHOUT = (-0.05, 0.05)  # values of lambda with hardly any MI term
 
 
@@ -66,9 +65,9 @@ def _pairs(better: str, worse: str, experiments: dict[str, str]) -> tuple[Below,
 def _rises(setting: str, arms: tuple[Arm, ...]) -> Claim:
     return Claim(
         "1",
-        f"Every curve rises with latent use (here: by more than {_RISE:g} nats)",
+        f"Every curve rises with latent use (here: by more than {RISE:g} nats)",
         setting,
-        tuple(Rises(arm, _RISE) for arm in arms),
+        tuple(Rises(arm, RISE) for arm in arms),
     )
 
 
