@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.axes import AXES, MODEL, axis_of
+from analysis.axes import AXES, CODE_SPACE, MODEL, axis_of
 from analysis.membership import Estimates, frontier_probability, membership
 
 Unit = Literal["observation", "token"]
@@ -112,6 +112,7 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
     finite = np.isfinite(points["nll_value"]) & np.isfinite(points["mi_value"])
     if not finite.all():
         left_out[NOT_FINITE] = int((~finite).sum())
+    absent = _absent(points)
     points = points.loc[finite].reset_index(drop=True)
     points.insert(0, "label", labels(points))
     on_frontier, probability = np.zeros(len(points), dtype=bool), np.zeros(len(points))
@@ -125,7 +126,7 @@ def frontier_points(rows: pd.DataFrame, unit: Unit = "observation") -> Frontier:
         frontier_probability=probability,
         membership=membership(probability),
     )
-    return Frontier(points, unit, left_out, _warnings(points))
+    return Frontier(points, unit, left_out, (*absent, *_warnings(points)))
 
 
 def ceilings(points: pd.DataFrame) -> list[float]:
@@ -150,7 +151,8 @@ def shared_error(points: pd.DataFrame) -> str | None:
     if shared.empty or shared.isna().any(axis=None):
         return None
     nll, mi = shared.median()
-    return f"± {nll:.2g} NLL and ± {mi:.2g} MI for the subset of the split"
+    of_mi = f" and ± {mi:.2g} MI" if mi else ""  # a rate may be the same on any subset
+    return f"± {nll:.2g} NLL{of_mi} for the subset of the split"
 
 
 def with_values(rows: pd.DataFrame, unit: Unit) -> pd.DataFrame:
@@ -177,6 +179,15 @@ def labels(points: pd.DataFrame) -> pd.Series:
     if "run" not in points or not (points.groupby("arm")["run"].nunique() > 1).any():
         return points["arm"]
     return points["run"] + ": " + points["arm"]
+
+
+def _absent(done: pd.DataFrame) -> list[str]:
+    """Say which labels have no point at all for want of what is on the axis."""
+    axis, label = axis_of(done), labels(done)
+    lacking = label[~label.isin(label[done["mi_value"].notna()])].unique()
+    if axis == MODEL or not len(lacking):
+        return []
+    return [f"left out for want of {axis}, {AXES[axis].absent}: {', '.join(lacking)}"]
 
 
 def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
@@ -220,7 +231,7 @@ def _warnings(points: pd.DataFrame) -> tuple[str, ...]:
 def _meter_warnings(points: pd.DataFrame) -> list[str]:
     """Say where the encoder's information does not compare, or its published meter is full."""
     axis, warnings = axis_of(points), []
-    if axis == MODEL:
+    if axis in (MODEL, CODE_SPACE):
         return []
     pools = np.unique(np.exp(points["mi_ceiling"].astype(np.float64).dropna()).round())
     if axis == "mi_q" and len(pools) > 1:

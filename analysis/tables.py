@@ -5,20 +5,22 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.axes import short_name
+from analysis.axes import CODE_SPACE, axis_of, short_name
+from analysis.frontier import Unit
 from analysis.levels import BEST, TOO_FEW, UNDECIDED
 
 # Beside the NLL of a side at some MI; none where another side is better for sure.
 MARKS = {BEST: "*", UNDECIDED: "~", TOO_FEW: "?"}
 
 
-def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
+def frontier_table(points: pd.DataFrame, unit: Unit = "observation") -> pd.DataFrame:
     """Give the frontier points of `analysis.frontier.Frontier.points` as text, sorted by MI.
 
-    Columns: `arm` (the label), `NLL` and `MI` (or another of `analysis.axes`) in nats with their
-    standard errors, `P(frontier)`
-    (the frontier probability, where any is below 1; "?" where it is not known), the knobs that
-    were swept under the last part of their path where that is unique, and `trial`.
+    Columns: `arm` (the label), `NLL` and `MI` (or another of `analysis.axes`) in nats per `unit`
+    with their standard errors, for vq latents the log of their code space and the entropy of the
+    codes in use unless that is shown already, `P(frontier)` (the frontier probability, where any
+    is below 1; "?" where it is not known), the knobs that were swept under the last part of their
+    path where that is unique, and `trial`.
     """
     frontier = points[points["on_frontier"]].sort_values(
         ["label", "mi_value", "nll_value", "trial_id"], kind="stable"
@@ -30,6 +32,10 @@ def frontier_table(points: pd.DataFrame) -> pd.DataFrame:
             short_name(points): _measurements(frontier["mi_value"], frontier["mi_error"]),
         }
     )
+    for column, axis in ((CODE_SPACE, CODE_SPACE), ("code_entropy", "mi_q")):
+        if axis != axis_of(points) and column in points and frontier[column].notna().any():
+            nats = frontier[column] / (1.0 if unit == "observation" else frontier["tokens"])
+            table[column.replace("_", " ")] = _measurements(nats, 0.0 * nats)
     if not (frontier["frontier_probability"] == 1).all():
         table["P(frontier)"] = frontier["frontier_probability"].map("{:.2f}".format, "ignore")
         table["P(frontier)"] = table["P(frontier)"].fillna("?")

@@ -44,9 +44,10 @@ Mi = Annotated[
     str | None,
     typer.Option(
         "--mi",
-        metavar="mi|mi_q|mi_q_batch",
-        help="Show the information of the model, or that of q by a large pool, or within batches "
-        "as published.  [default: what the experiment maximises]",
+        metavar="mi|mi_q|mi_q_batch|code_space",
+        help="Show the information of the model, that of q by a large pool or within batches as "
+        "published, or the log of a VQ-VAE's code space.  [default: what the experiment "
+        "maximises]",
     ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.axes import MODEL, axis_of, long_name
+from analysis.axes import MODEL, axis_of, long_name, place_name
 from analysis.frontier import Frontier, shared_error
 from analysis.membership import AMBIGUOUS, SURE
 from analysis.plots.style import GREY
@@ -46,10 +46,10 @@ def provenance(frontier: Frontier, how_to_read: Sequence[str] = ()) -> list[str]
 
 
 def ways_of(points: pd.DataFrame, ways: str) -> dict[str, str]:
-    """Say how NLL and MI were found; the encoder's information has its own way."""
+    """Say how NLL and MI were found; what is shown in its place has its own way."""
     if axis_of(points) == MODEL:
         return {"NLL and MI": ways}
-    return {"NLL": ways, "MI": long_name(points)}
+    return {"NLL": ways, place_name(points): long_name(points)}
 
 
 def point_marks(points: pd.DataFrame) -> list[str]:

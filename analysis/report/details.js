@@ -76,9 +76,10 @@ function showGuide(root, shown) {
   if (TRIALS.exact.some(Boolean) && TRIALS.exact.some((exact, i) => !exact && shown.isPoint(i))) {
     lines.push("Hollow: estimates, which do not compare with exact values.");
   }
-  if (shown.floor.length || shown.ceiling.length) {
-    lines.push(`Dashed: the lowest possible NLL and the ${DATA.mi.limit.replace(/,$/, "")}.`);
-  }
+  const limits = [];
+  if (shown.floor.length) limits.push("the lowest possible NLL");
+  if (shown.ceiling.length) limits.push(`the ${DATA.mi.limit.replace(/,$/, "")}`);
+  if (limits.length) lines.push(`Dashed: ${limits.join(" and ")}.`);
   const { bands } = DATA.units[shown.unit];
   if (bands.length) {
     const [lowest, ...others] = bands[0].surfaces.map(({ level }) => level);

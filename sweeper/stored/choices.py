@@ -67,13 +67,19 @@ def placed(rows: pd.DataFrame, runs: Sequence[RunDirectory], mi: str | None) -> 
     Raises `SweeperError` as that does, and where no trial that is done has what is to be shown.
     """
     axis = chosen_axis(runs, mi)
-    done = rows.loc[rows["status"] == "done"]
-    if axis != MODEL and len(done) and done[axis].isna().all():
+    if lacks(rows, axis):
+        names = " ".join(run.location for run in runs)
         raise SweeperError(
-            f"{' '.join(run.location for run in runs)}: no trial has a value of {axis}, which "
-            f"older versions did not measure; show the information of the model with --mi {MODEL}"
+            f"{names}: no trial has a value of {axis}, {AXES[axis].absent}; show the information "
+            f"of the model with --mi {MODEL}"
         )
     return on_axis(rows, axis)
+
+
+def lacks(rows: pd.DataFrame, axis: str) -> bool:
+    """Say whether trials are done and none has a value of `axis`, which is not the model's MI."""
+    done = rows.loc[rows["status"] == "done"]
+    return axis != MODEL and len(done) > 0 and bool(done[axis].isna().all())
 
 
 def refuse_mixed(rows: pd.DataFrame, runs: Sequence[RunDirectory], force: bool) -> None:

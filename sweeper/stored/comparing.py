@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import frontier as pareto
-from analysis.axes import MODEL, long_name
+from analysis.axes import AXES, MODEL, axis_lines, long_name, on_axis
 from analysis.comparison import Comparison, compare
 from analysis.indicators import (
     BUDGETS,
@@ -32,7 +32,7 @@ from analysis.tables import to_text
 from sweeper.errors import SweeperError
 from sweeper.roots import Storage
 from sweeper.stored import comparing_many
-from sweeper.stored.choices import chosen_axis, placed, unit_of, writable
+from sweeper.stored.choices import chosen_axis, lacks, unit_of, writable
 from sweeper.stored.sides import (
     cautions,
     disagreements,
@@ -73,8 +73,13 @@ def comparison(
         raise SweeperError(f"--level is a probability from 0.5 to below 1, e.g. 0.9; got {level}")
     arms, without_trials, whole = find_sides(names, storage, damaged)
     axis = chosen_axis(list({of.run.path: of.run for of in arms}.values()), mi)
-    arms = [of._replace(rows=placed(of.rows, [of.run], axis)) for of in arms]
     labels = label_sides(arms)
+    if lacking := [label for of, label in zip(arms, labels, strict=True) if lacks(of.rows, axis)]:
+        raise SweeperError(
+            f"no trial of {', '.join(lacking)} has a value of {axis}, {AXES[axis].absent}; name "
+            f"sides that have it, or compare at equal information of the model with --mi {MODEL}"
+        )
+    arms = [of._replace(rows=on_axis(of.rows, axis)) for of in arms]
     baseline = None if against is None else find_baseline(against, arms, labels)
     problems = disagreements(arms, labels)
     if problems and not force:
@@ -102,7 +107,7 @@ def comparison(
     points = {label: found.points[found.points["label"] == label] for label in labels}
     without = [label for label in labels if points[label].empty]
     lines = [f"{labels[0]} against {labels[1]}, nats per {found.unit}"]
-    lines += [f"MI: {long_name(rows)}"] * (axis != MODEL)
+    lines += axis_lines(rows)
     if without:
         left_out = ", ".join(f"{n} {reason}" for reason, n in found.left_out.items())
         return "\n".join(

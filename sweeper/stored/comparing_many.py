@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import frontier as pareto
-from analysis.axes import MODEL, axis_of, long_name
+from analysis.axes import axis_lines, long_name
 from analysis.comparison import FEWEST, Comparison, compare
 from analysis.indicators import (
     BUDGETS,
@@ -104,7 +104,7 @@ def comparison(
     unlike = unlike_kinds(shown, known)
 
     lines = [f"{len(known)} sides, each against {base}, nats per {found.unit}"]
-    lines += [f"MI: {long_name(rows)}"] * (axis_of(rows) != MODEL)
+    lines += axis_lines(rows)
     lines += left_out
     lines += ["", *_levels(levels, sides, shown if unlike else (), level, hull)]
     lines += ["", *_differences(compared, one)]

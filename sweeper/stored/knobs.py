@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.axes import MODEL, axis_of, long_name
+from analysis.axes import CODE_SPACE, axis_lines, axis_of
 from analysis.collapse import collapse_by_knob
 from analysis.frontier import frontier_points
 from analysis.importance import (
@@ -46,14 +46,18 @@ def describe(
     where the run's frontier lies. `collapsed_below` is an MI in the unit of the picture.
     `mi` and `damaged` are as for `sweeper.stored.reading.frontier`. Raises
     `SweeperError` where no trial is done or nothing was swept, where runs are of several
-    experiments and not `force`, where several runs have no `output`, and where that cannot be
-    written.
+    experiments and not `force`, where several runs have no `output`, where the code space is to
+    be shown, and where that cannot be written.
     """
     if output is None and len(runs) > 1:
         raise SweeperError("several runs need a directory for their knobs; name it by --output")
     paths = [run.path for run in runs]
     shown = ", ".join(map(str, paths))
     rows = placed(read_runs(paths, final_only=True, damaged=damaged), runs, mi)
+    if axis_of(rows) == CODE_SPACE:
+        raise SweeperError(
+            f"knobs move information, but the code space is a knob; give --mi another than {mi}"
+        )
     refuse_mixed(rows, runs, force)
     unit = unit_of(rows)
     found_points = frontier_points(rows, unit)
@@ -71,7 +75,7 @@ def describe(
     ]
     tables = {"collapsed": pd.concat(shares)} if shares else {}
     lines = [f"{len(points)} trials of {shown}, nats per {unit}"]
-    lines += [f"MI: {long_name(points)}"] * (axis_of(points) != MODEL) + [""]
+    lines += [*axis_lines(points), ""]
     if n_pruned := found_points.left_out.get("pruned"):
         lines[-1:] = [
             f"warning: {n_pruned} pruned trials are left out, so this says little of the knobs "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.axes import MODEL, axis_of, long_name
+from analysis.axes import axis_lines
 from analysis.frontier import Frontier, frontier_points
 from analysis.meters import activity_curves, collapse_curves, meters_table, shown_trials, trial_key
 from analysis.plots.embeddings import embeddings_figure
@@ -78,7 +78,7 @@ def describe(
     chosen = points if of == "all" else points[points["on_frontier"]]
     whose = "trials" if of == "all" else "trials on the frontier"
     lines = [f"meters of {len(points)} trials of {shown}"]
-    lines += [f"MI: {long_name(points)}"] * (axis_of(points) != MODEL)
+    lines += axis_lines(points)
     lines += ["", f"medians over {len(chosen)} {whose}", to_text(meters_table(chosen))]
     files: Writers = writers("meters", points[[n for n in (*_IDENTITY, *_METERS) if n in points]])
     curves = curves.merge(chosen[trial_key(chosen)])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import frontier as pareto
 from analysis.attainment import error_attainment, seed_attainment
-from analysis.axes import MODEL, axis_of, long_name
+from analysis.axes import MODEL, axis_lines, axis_of
 from analysis.membership import AMBIGUOUS
 from analysis.plots.frontier import save_frontier
 from analysis.plots.training import save_training
@@ -151,10 +151,9 @@ def described(found: pareto.Frontier) -> list[str]:
     points = found.points
     n_on, n = points["on_frontier"].sum(), len(points)
     lines = [f"Pareto frontier, nats per {found.unit}: {n_on} of {n} trials"]
-    if axis_of(points) != MODEL:
-        lines.append(f"MI: {long_name(points)}")
+    lines += axis_lines(points)
     if n:
-        lines += ["", to_text(frontier_table(points))]
+        lines += ["", to_text(frontier_table(points, found.unit))]
     if n_ambiguous := (points["membership"] == AMBIGUOUS).sum():
         n_shown = (points["on_frontier"] & (points["membership"] == AMBIGUOUS)).sum()
         lines.append(

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from analysis.axes import AXES, COLUMNS, axis_of, long_name, on_axis, short_name
+from analysis.axes import AXES, COLUMNS, axis_lines, axis_of, long_name, on_axis, short_name
 from analysis.frontier import frontier_points
 from sweeper.columns import SCHEMA
 
@@ -98,6 +98,71 @@ def test_rows_are_put_on_an_axis_once_and_only_where_they_have_it(rows) -> None:
         on_axis(rows(PAIRS), "mi_q")
     with pytest.raises(ValueError, match="on the axis 'mi_q' already"):
         on_axis(on_axis(rows(PAIRS, **OF_Q), "mi_q"), "mi_q_batch")
+
+
+CODES = {"code_space": [2 * math.log(5), math.log(3)], "code_entropy": [1.0, 0.5]}
+
+
+def test_the_code_space_has_no_error_and_no_ceiling(rows) -> None:
+    stored = rows(PAIRS, **OF_Q, **CODES, mi_se=9.0, mi_sampling_se=9.0, nll_se=0.1)
+
+    points = frontier_points(on_axis(stored, "code_space")).points
+
+    assert points["mi_value"].tolist() == CODES["code_space"]
+    assert points["mi_error"].tolist() == [0.0] * 2
+    assert points["mi_shared_error"].tolist() == [0.0] * 2
+    assert points["ceiling"].isna().all()
+    assert points["nll_error"].tolist() == [0.1] * 2
+
+
+def test_beside_the_code_space_the_nll_is_that_beside_the_information_of_the_model(rows) -> None:
+    exact = {"nll_exact": [1.9, math.nan], "mi_exact": [0.6, math.nan]}
+    stored = rows(PAIRS, **OF_Q, **CODES, **exact)
+
+    beside_mi, beside_codes = (
+        frontier_points(on_axis(stored, axis)).points for axis in ("mi", "code_space")
+    )
+
+    for column in ("nll_value", "nll_error", "exact"):
+        assert beside_codes[column].tolist() == beside_mi[column].tolist()
+    assert beside_codes["nll_value"].tolist() == [1.9, 3.0]
+
+
+def test_per_token_the_code_space_is_shared_out_like_the_nll(rows) -> None:
+    stored = rows(PAIRS, **CODES, tokens=4.0)
+
+    points = frontier_points(on_axis(stored, "code_space"), "token").points
+
+    assert points["mi_value"].tolist() == [value / 4 for value in CODES["code_space"]]
+
+
+def test_a_model_without_codes_is_left_out_of_their_axis_by_name(rows) -> None:
+    lacking = {**CODES, "code_space": [math.log(9), math.nan]}
+    stored = on_axis(rows(PAIRS, **lacking, arm=["vq", "a"]), "code_space")
+
+    found = frontier_points(stored)
+
+    assert found.points["label"].tolist() == ["vq"]
+    assert found.warnings == ("left out for want of code_space, which only vq latents have: a",)
+    assert "left out" not in warned(rows)
+
+
+def test_the_code_space_is_named_as_what_it_is(rows) -> None:
+    stored = rows(PAIRS, **OF_Q, **CODES)
+    on_codes = on_axis(stored, "code_space")
+
+    assert short_name(on_codes) == "code space"
+    assert axis_lines(on_codes) == ["in the place of MI: log of the code space, L ln J"]
+    assert axis_lines(stored) == []
+    # That of q is the entropy of the codes, where all latents are such.
+    entropy = "entropy of the codes, I_q(x; z), pool of 1,000"
+    assert axis_lines(on_axis(stored, "mi_q")) == [f"MI: {entropy}"]
+    some = stored.assign(code_space=[1.0, math.nan])
+    assert long_name(on_axis(some, "mi_q")).startswith("MI of q, ")
+
+
+def test_meters_of_q_are_no_matter_of_the_code_space(rows) -> None:
+    assert warned(rows, "code_space", **CODES) == ""
 
 
 def warned(rows, axis: str = "mi_q", **columns) -> str:

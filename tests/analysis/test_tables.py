@@ -2,7 +2,8 @@ import math
 
 import pandas as pd
 
-from analysis.frontier import frontier_points
+from analysis.axes import on_axis
+from analysis.frontier import Unit, frontier_points
 from analysis.tables import frontier_table, levels_table, to_text
 
 
@@ -39,6 +40,22 @@ def test_knobs_are_named_by_the_end_of_their_path_where_that_is_unique(rows) -> 
     assert table["model.encoder.size"].tolist() == ["64", "128"]
     assert table["model.decoder.size"].tolist() == ["64", ""]
     assert table["name"].tolist() == ["kl", ""]
+
+
+def test_the_code_space_and_the_entropy_of_the_codes_stand_beside_the_information(rows) -> None:
+    codes = {"code_space": [None, 3.0], "code_entropy": [None, 2.0], "tokens": 4.0}
+    of_q = {"mi_q": [0.5, 2.0], "mi_q_se": 0.0, "mi_q_ceiling": 4.0, "observations": 55}
+    stored = rows([(5.0, 1.0), (6.0, 2.0)], arm=["a", "vq"], **codes, **of_q)
+
+    def columns(axis: str, unit: Unit = "observation") -> dict[str, list[str]]:
+        points = frontier_points(on_axis(stored, axis), unit).points
+        table = frontier_table(points, unit)
+        return {name: list(table[name]) for name in table.columns if name.startswith("code")}
+
+    assert columns("mi") == {"code space": ["", "3.000"], "code entropy": ["", "2.000"]}
+    assert columns("mi", "token") == {"code space": ["", "0.750"], "code entropy": ["", "0.500"]}
+    assert columns("mi_q") == {"code space": ["", "3.000"]}
+    assert columns("code_space") == {"code space": ["3.000"], "code entropy": ["2.000"]}
 
 
 def test_text_is_aligned_and_takes_names_literally(rows) -> None:

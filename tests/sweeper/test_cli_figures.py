@@ -76,7 +76,7 @@ def test_figures_take_the_information_to_show(
     if command == "compare":
         trained("done", name="other")
 
-    for choice, told in (("mi_q", "no trial has a value of mi_q"), ("x", "--mi takes mi, mi_q")):
+    for choice, told in (("mi_q", " has a value of mi_q, "), ("x", "--mi takes mi, mi_q")):
         assert told in sweeper(command, *sides, "--mi", choice).is_one_error()
 
 

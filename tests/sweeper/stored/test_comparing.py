@@ -128,6 +128,24 @@ def test_sides_are_compared_at_equal_information_of_q(
         comparison(["r:a", "s:c"], mi="mi_q", output=tmp_path / "both")
 
 
+def test_sides_without_codes_are_not_compared_at_equal_code_space(
+    store_arms: StoreArms, tmp_path: Path
+) -> None:
+    store_arms("r", {"a": many(0.0, 0, 5), "b": many(1.0, 1, 5)}, code_space=2.0)
+    store_arms("s", {"c": many(0.0, 0, 5), "d": many(1.0, 1, 5)})
+
+    lines = comparison(["r"], mi="code_space").splitlines()
+
+    assert lines[1] == "in the place of MI: log of the code space, L ln J"
+    assert any("MI: a covers 2 to 2, b covers 2 to 2 nats" in line for line in lines)
+    with pytest.raises(SweeperError) as refused:
+        comparison(["r:a", "s"], mi="code_space", output=tmp_path / "both")
+    assert str(refused.value) == (
+        "no trial of c, d has a value of code_space, which only vq latents have; name sides that "
+        "have it, or compare at equal information of the model with --mi mi"
+    )
+
+
 def test_what_makes_the_sides_less_comparable_is_said(store_arms: StoreArms, tmp_path) -> None:
     store_arms("one", {"a": many(0.0, 0, 4)}, sampler="tpe")
     store_arms("two", {"b": many(0.0, 1, 4)}, train_seconds=None, nll_se=None)

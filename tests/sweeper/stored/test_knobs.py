@@ -140,6 +140,11 @@ def test_nothing_to_learn_is_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_the_code_space_is_itself_a_knob(store_run: StoreRun) -> None:
+    with pytest.raises(SweeperError, match="the code space is a knob; give --mi another"):
+        knobs.describe([store_run(code_space=2.0)], mi="code_space")
+
+
 def test_the_same_run_gives_the_same_files(store_run: StoreRun, tmp_path: Path) -> None:
     run = store_run()
     for directory in ("first", "second"):

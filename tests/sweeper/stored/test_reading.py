@@ -104,7 +104,10 @@ def test_a_frontier_is_per_token_where_observations_have_several(store_run: Stor
             "--view takes frontier, panels, rate-distortion or training; got 'rate'",
         ),
         ({"style": "papper"}, "--style takes default or paper; got 'papper'; did you mean paper?"),
-        ({"mi": "mi_p"}, "--mi takes mi, mi_q or mi_q_batch; got 'mi_p'; did you mean mi_q?"),
+        (
+            {"mi": "mi_p"},
+            "--mi takes mi, mi_q, mi_q_batch or code_space; got 'mi_p'; did you mean mi_q?",
+        ),
         ({"band": "errors"}, "--band takes seeds or error; got 'errors'; did you mean error?"),
         (
             {"view": "training", "style": "paper"},
@@ -150,6 +153,21 @@ def test_the_information_of_q_is_shown_where_it_is_asked_for(store_run: StoreRun
     assert points["mi_value"].tolist() == [3.0, 3.0]
     assert points["mi_axis"].tolist() == ["mi_q"] * 2
     assert "3.400 ± 0.010" in reading.frontier([run], mi="mi_q_batch")
+
+
+def test_the_code_space_is_shown_where_it_is_asked_for(store_run: StoreRun) -> None:
+    run = store_run("done", "done", code_space=3.5, code_entropy=2.25)
+    lines = reading.frontier([run], mi="code_space").splitlines()
+
+    assert lines[1] == "in the place of MI: log of the code space, L ln J"
+    assert lines[3].split()[:6] == ["arm", "NLL", "code", "space", "code", "entropy"]
+    assert lines[4].split()[4:6] == ["3.500", "2.250"]
+    with pytest.raises(SweeperError) as refused:
+        reading.frontier([store_run("done", name="other")], mi="code_space")
+    assert str(refused.value) == (
+        "runs/other: no trial has a value of code_space, which only vq latents have; show the "
+        "information of the model with --mi mi"
+    )
 
 
 def test_by_default_it_is_what_the_experiment_maximises(
