@@ -143,6 +143,22 @@ class TrialConfig(Config):
                 raise _mismatch("pretraining", why)
         return training
 
+    @field_validator("training")
+    @classmethod
+    def _looks_at_a_split_of_the_data(cls, training: TrainingConfig, info: Any) -> TrainingConfig:
+        data = info.data.get("data")
+        if data is None or data.held_out:
+            return training
+        has_none = (
+            f"looks at the validation split, but data {data.name!r} has none, all of it is "
+            "trained on"
+        )
+        if training.schedule is not None:
+            raise _mismatch("schedule", f"{training.schedule.kind} {has_none}; leave it out")
+        if training.procedure.validates:
+            raise _mismatch("procedure", f"{training.procedure.name} {has_none}; use plain")
+        return training
+
     @field_validator("evaluation")
     @classmethod
     def _is_of_a_split_of_the_data(

@@ -8,6 +8,7 @@ import torch
 
 from tests.trainables.runs import CATEGORICAL, GAUSSIAN, NOWHERE, VQ, finish
 from tests.trainables.test_continuation import CASES, KNOBS, TRAINING, stand_ins, start, trial
+from trainables.data.symbols import Symbols
 from trainables.models import MODELS
 from trainables.objectives import OBJECTIVES
 from trainables.passes import Passes, counted, decoded, differentiated, encoded
@@ -124,8 +125,9 @@ def test_every_model_tells_of_its_passes(name: str) -> None:
     assert (passes.encoder, passes.decoder, passes.gradients) == (3, 21, 15)
 
 
-def test_inner_updates_are_counted_until_the_loop_is_left() -> None:
+def test_inner_updates_are_counted_until_the_loop_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to 3 updates of the encoder before one of the decoder, in the only phase there is."""
+    monkeypatch.setattr(Symbols, "held_out", True)
     lagging = {"name": "aggressive", "max_inner": 3, "check_every": 9}
     made = trained(VAE, procedure=lagging)
     assert spent(made, 2) == (2 * 4 * BATCH,) * 3

@@ -15,8 +15,9 @@ class Symbols(DataConfig):
     """`vocabulary` equally likely symbols, 10,000 as published.
 
     The source has no more to it than its V symbols, so every split is each of them once:
-    averages over a split are exact expectations. None is held out, and a trial may be evaluated
-    on "train" alone. The lowest possible NLL is ln V nats.
+    averages over a split are exact expectations. None is held out: a trial may be evaluated on
+    "train" alone, and nothing in its training may look at a validation split. The lowest possible
+    NLL is ln V nats.
     """
 
     kind: ClassVar[str] = "symbols"

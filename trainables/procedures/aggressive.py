@@ -5,7 +5,7 @@ Collapse in Variational Autoencoders", https://arxiv.org/abs/1901.05534, Algorit
 stopping rules of their code.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -31,6 +31,8 @@ class Aggressive(ProcedureConfig):
     The objective is told of a step once, so that all inner updates of a step have the KL weight
     of that step. What an objective learns is updated together with q(z|x).
     """
+
+    validates: ClassVar[bool] = True
 
     name: Literal["aggressive"]
     max_inner: Count = 99

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -42,7 +42,12 @@ class Procedure(ABC):
 
 
 class ProcedureConfig(Config, ABC):
-    """The base of a procedure's configuration."""
+    """The base of a procedure's configuration.
+
+    `validates` says whether it looks at the validation split.
+    """
+
+    validates: ClassVar[bool] = False
 
     name: str
 

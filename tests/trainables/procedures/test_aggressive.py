@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainables.data.corpus import PAD, Corpus
 from trainables.data.ptb import PennTreebank
+from trainables.data.symbols import Symbols
 from trainables.feeding import TrainingData
 from trainables.learner import Learner
 from trainables.procedures import PROCEDURES, Aggressive, aggressive
@@ -43,7 +44,8 @@ SENTENCES: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _corpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand twelve random sentences in for Penn Treebank."""
+    """Stand twelve random sentences in for Penn Treebank, and let symbols be looked at."""
+    monkeypatch.setattr(Symbols, "held_out", True)
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(6, (12, 4), generator=generator)
     x = x.where(torch.arange(4) < torch.randint(1, 5, (12, 1), generator=generator), PAD)
