@@ -17,6 +17,7 @@ from analysis.claims import UNDECIDED, Arm, Measured, Sampled, Statement, Verdic
 from analysis.frontier import SMALL_ESS, Unit
 from analysis.replicates import replicate
 from analysis.seeds import OfSeeds, why_no_seeds
+from analysis.shapes import Collapses
 from analysis.trends import MIN_CONFIGURATIONS as FEWEST_OF_A_TREND
 from analysis.trends import OfConfigurations
 
@@ -49,6 +50,8 @@ def check(
     The same points, in whatever order, and the same seed give the same answer.
     """
     given = {arm: points.get(arm, _NO_POINTS) for arm in arms_of(statement)}
+    if isinstance(statement, Collapses):  # of all arms together, as many as there are
+        given = {arm: of_arm for arm, of_arm in given.items() if len(of_arm)} or given
     counts = {arm: of_arm["config_hash"].nunique() for arm, of_arm in given.items()}
     by_seed = isinstance(statement, OfSeeds)
     seeds = {arm: of_arm["seed"].nunique() for arm, of_arm in given.items()} if by_seed else None
@@ -58,9 +61,7 @@ def check(
 
     if missing := [str(arm) for arm, n in counts.items() if n == 0]:
         return undecided(f"no finished trial of {' or '.join(missing)}")
-    of_knob = isinstance(statement, OfConfigurations)
-    least = FEWEST_OF_A_TREND if of_knob else MIN_CONFIGURATIONS
-    if few := _too_few_seeds(given) if by_seed else _too_few(counts, least):
+    if few := _too_few_seeds(given) if by_seed else _too_few(counts, _least(statement)):
         return undecided(few)
     together = pd.concat(given.values())
     if together["data_sha256"].nunique() > 1:
@@ -76,6 +77,13 @@ def check(
     else:
         cautions = _cautions(together)
     return Evidence(measured.verdict, measured, counts, reason, cautions, seeds)
+
+
+def _least(statement: Statement) -> int:
+    """Give how many configurations of an arm a statement needs."""
+    if isinstance(statement, Collapses):  # whose interval is wide enough
+        return 1
+    return FEWEST_OF_A_TREND if isinstance(statement, OfConfigurations) else MIN_CONFIGURATIONS
 
 
 def _too_few(counts: Mapping[Arm, int], least: int) -> str:

@@ -9,7 +9,8 @@ and each text says so where it has one.
 
 from collections.abc import Iterable
 
-from analysis.claims import Arm, Level, Statement
+from analysis.claims import Arm, Statement
+from analysis.orders import Level
 from analysis.papers.paper import Claim, NotCovered, Paper, Picture
 from analysis.papers.tables import LARGE_POOL, Head, Method, Table, at_information, means
 from analysis.seeds import (

@@ -10,7 +10,8 @@ says so where it has one.
 from collections.abc import Iterable
 
 from analysis.bounds import StaysBelow
-from analysis.claims import Arm, Below, Rises, Statement
+from analysis.claims import Arm, Statement
+from analysis.orders import Below
 from analysis.papers.paper import Claim, NotCovered, Paper, Picture
 from analysis.papers.tables import LARGE_POOL, Head, Method, Table, at_information, means
 from analysis.seeds import (
@@ -27,6 +28,7 @@ from analysis.seeds import (
     NotGreater,
     Quantity,
 )
+from analysis.shapes import Rises
 from analysis.trends import Trend
 
 _FRONTIERS = {

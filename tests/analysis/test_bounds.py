@@ -9,8 +9,9 @@ import pytest
 
 from analysis.bounds import StaysBelow
 from analysis.checking import check
-from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Below
+from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm
 from analysis.frontier import frontier_points
+from analysis.orders import Below
 from analysis.papers.paper import Claim, answer
 from analysis.seeds import MODEL_MI
 from analysis.training import training_curves

@@ -9,22 +9,10 @@ import pandas as pd
 import pytest
 
 from analysis.checking import MIN_CONFIGURATIONS, Evidence, check
-from analysis.claims import (
-    FAILS,
-    HOLDS,
-    UNDECIDED,
-    Arm,
-    Below,
-    Collapses,
-    CostsAtMost,
-    Flat,
-    Level,
-    MoreInformation,
-    Range,
-    Rises,
-    Statement,
-)
+from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Range, Statement
 from analysis.frontier import frontier_points
+from analysis.orders import Below, CostsAtMost, Level, MoreInformation
+from analysis.shapes import Collapses, Flat, Rises
 
 Rows = Callable[..., pd.DataFrame]
 MakeArm = Callable[..., pd.DataFrame]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from analysis import papers
-from analysis.claims import Arm, Below
+from analysis.claims import Arm
+from analysis.orders import Below
 from analysis.papers.melis import MELIS
 from analysis.papers.paper import Claim, Paper
 from sweeper import figures

@@ -6,13 +6,24 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from analysis.claims import Arm, Below, Range, arms_of
+from analysis.claims import Arm, Range, arms_of
 from analysis.frontier import frontier_points
+from analysis.orders import (
+    Below,
+    FitsBetter,
+    Level,
+    MoreInformation,
+    NoBetter,
+    Parallel,
+    SomewhereAbove,
+)
 from analysis.papers import PAPERS
 from analysis.papers.melis import MELIS
-from analysis.papers.melis_figures import CLAIMS
+from analysis.papers.melis_claims import CLAIMS
+from analysis.papers.melis_plots import FIGURE, FIGURES, FITTED, Plot
 from analysis.papers.paper import Claim, answer
 from analysis.papers.tables import KL, NLL, PERPLEXITY, Method
+from analysis.shapes import BreaksDown, Collapses, Flat, Rises
 from sweeper.experiment import load, shipped
 
 Rows = Callable[..., pd.DataFrame]
@@ -57,22 +68,41 @@ def test_published_perplexities_are_those_of_the_published_nll(method: Method) -
     assert published[PERPLEXITY] == pytest.approx(expected, abs=0.05 + 0.0005 * expected + 0.02)
 
 
-def test_every_figure_that_says_more_than_its_curves_order_is_claimed_with_its_split() -> None:
+def test_every_figure_is_claimed_with_its_split() -> None:
     claimed = {name for claim in CLAIMS for name in claim.experiments}
-    expected = set(range(2, 30)) - {18}  # which has no margin
-    assert claimed == {f"melis/fig{number:02d}" for number in expected}
-    for claim in CLAIMS:
-        for name in claim.experiments:
-            trials = load(name).example_trials().values()
-            assert {trial.evaluation.split for trial in trials} == {claim.split}
+
+    assert claimed >= set(FIGURES.values())
+    for name in claimed:
+        trials = load(name).example_trials().values()
+        [split] = {claim.split for claim in CLAIMS if name in claim.experiments}
+        assert {trial.evaluation.split for trial in trials} == {split}
 
 
-def frontier(rows: Rows, arm: Arm, nll: NDArray[np.float64]) -> pd.DataFrame:
+@pytest.mark.parametrize("number", FIGURES)
+def test_a_plot_has_every_curve_of_its_experiment(number: int) -> None:
+    arms = {Arm(FIGURES[number], name) for name in load(FIGURES[number]).arms}
+
+    assert set(FIGURE[number].curves.values()) == arms
+
+
+@pytest.mark.parametrize("plot", FITTED, ids=lambda plot: plot.name)
+def test_arms_that_are_said_to_sweep_lambda_do(plot: Plot) -> None:
+    [claim] = [c for c in CLAIMS if c.setting == plot.setting and "Without the MI" in c.text]
+
+    for experiment in claim.experiments:
+        trials = load(experiment).example_trials()
+        mine = {arm.name for arm in claim.arms if arm.experiment == experiment}
+        have = {name for name, trial in trials.items() if trial.objective.name in ("kl", "renyi")}
+        assert mine == have
+
+
+def frontier(rows: Rows, nll: NDArray[np.float64]) -> pd.DataFrame:
     """Points with these NLLs at equidistant MIs from 0.1 to 5 nats, without any error."""
     mi = np.linspace(0.1, 5.0, len(nll))
-    names = [f"{arm.name}-{number}" for number in range(len(nll))]
+    names = [f"c{number}" for number in range(len(nll))]
     columns = {"config_hash": names, "nll_mi_covariance": math.nan, "nll_floor": 6.0}
     columns |= {"mi_ceiling": 8.0, "train_seconds": 1.0, "device": "cpu", "host": "here"}
+    columns |= {"objective.lambda": 0.0}
     return frontier_points(rows(list(zip(nll, mi, strict=True)), **columns)).points
 
 
@@ -96,10 +126,12 @@ def test_each_claim_of_an_order_is_answered(rows: Rows, claim: Claim) -> None:
 
     def verdict(step: float, n: int = 10, slope: float = 0.0) -> str:
         line = np.linspace(-1.0, 1.0, n)
-        points = {
-            arm: frontier(rows, arm, 9.0 + depth * (step + slope * line))
-            for arm, depth in depths(claim).items()
+        depth_of = depths(claim)
+        made = {
+            depth: frontier(rows, 9.0 + depth * (step + slope * line))
+            for depth in set(depth_of.values())
         }
+        points = {arm: made[depth] for arm, depth in depth_of.items()}
         return answer(claim, points, "observation").verdict
 
     assert verdict(0.2) == "holds"
@@ -111,7 +143,58 @@ def test_each_claim_of_an_order_is_answered(rows: Rows, claim: Claim) -> None:
         assert verdict(0.0, n=40, slope=0.2) == "not enough data"
 
 
-FLAT, RISING = np.full(40, 9.3), np.linspace(9.2, 9.8, 40)
+N = 40
+M = np.linspace(0.1, 5.0, N)
+FLAT, RISING, ELBOW = np.full(N, 6.02), 6.0 + M / 5, 6.0 + 5 * np.maximum(M - 3.9, 0.0)
+CROSSING = RISING + np.where(M > 3.75, 1.0, -1.0)
+# For each kind of statement, curves of A and B by which it holds, and by which it does not.
+BUILT = {
+    Rises: [((RISING,), (FLAT,))],
+    BreaksDown: [((ELBOW,), (RISING,)), ((ELBOW,), (FLAT,))],
+    Flat: [((FLAT,), (FLAT + 1,)), ((6.0 + M / 100,), (RISING,))],
+    Level: [((FLAT + 0.005, FLAT), (FLAT + 0.1, FLAT)), ((FLAT, FLAT), (RISING + 0.5, RISING))],
+    NoBetter: [((FLAT, FLAT), (FLAT, FLAT + 0.2)), ((RISING + 0.1, RISING), (FLAT, RISING))],
+    SomewhereAbove: [((CROSSING, RISING), (RISING - 0.5, RISING))],
+    Parallel: [((RISING - 0.3, RISING), (2 * RISING, RISING))],
+    FitsBetter: [((RISING, RISING + 0.5), (RISING + 0.5, RISING))],
+    MoreInformation: [((RISING[::-1], RISING), (RISING, RISING[::-1]))],
+}
+OTHERS = [claim for claim in CLAIMS if {type(s) for s in claim.statements} <= BUILT.keys()]
+
+
+@pytest.mark.parametrize("claim", OTHERS, ids=lambda claim: f"{claim.setting}: {claim.text}")
+def test_each_other_claim_is_answered(rows: Rows, claim: Claim) -> None:
+    """By curves by which it holds, by which it does not, and of few points."""
+    [kind] = {type(s) for s in claim.statements}
+    sides = [arms_of(s) for s in claim.statements]
+
+    def verdict(curves: tuple[NDArray[np.float64], ...], n: int = N) -> str:
+        made = [frontier(rows, curve[:n]) for curve in curves]
+        points = {arm: of for arms in sides for arm, of in zip(arms, made, strict=True)}
+        return answer(claim, points, "observation").verdict
+
+    for holds, fails in BUILT[kind]:
+        assert verdict(holds) == "holds"
+        assert verdict(fails) == "does not hold"
+        assert verdict(holds, n=3) == "not enough data"
+
+
+COLLAPSING = [claim for claim in CLAIMS if isinstance(claim.statements[0], Collapses)]
+
+
+@pytest.mark.parametrize("claim", COLLAPSING, ids=lambda claim: claim.setting)
+def test_each_claim_of_collapse_is_answered(rows: Rows, claim: Claim) -> None:
+    def verdict(most: float, n: int = 10) -> str:
+        made = frontier(rows, np.full(n, 9.0)).assign(mi_value=most * np.linspace(0, 1, n))
+        return answer(claim, dict.fromkeys(claim.arms, made), "observation").verdict
+
+    assert verdict(0.01) == "holds"
+    assert verdict(5.0) == "does not hold"
+    assert verdict(0.01, n=1) in ("holds", "not enough data")  # there are up to 9 arms
+
+
+def test_every_claim_is_tried_on_constructed_curves() -> None:
+    assert len(ORDERED) + len(OTHERS) + len(COLLAPSING) == len(CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +211,7 @@ def test_a_claim_of_a_figure_is_answered_by_its_curves(
     rows: Rows, of_16: NDArray[np.float64], of_64: NDArray[np.float64], verdict: str
 ) -> None:
     [claim] = [claim for claim in CLAIMS if claim.text == "VIMCO-64 is worse than VIMCO-16"]
-    points = {
-        arm: frontier(rows, arm, of_16 if "-16-" in arm.name else of_64) for arm in claim.arms
-    }
+    points = {arm: frontier(rows, of_16 if "-16-" in arm.name else of_64) for arm in claim.arms}
 
     assert len(points) == 4
     assert answer(claim, points, "observation").verdict == verdict

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Below, arms_of
+from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, arms_of
 from analysis.frontier import frontier_points
+from analysis.orders import Below
 from analysis.papers import PAPERS
 from analysis.papers.paper import Claim, Paper, answer
 from analysis.trends import Trend
