@@ -98,10 +98,14 @@ def claim_lines(answers: Sequence[tuple[Answer, Group | None]]) -> list[str]:
         for statement, evidence in zip(found.claim.statements, found.evidence, strict=True):
             said.append(f"  {evidence.verdict}: {statement}")
             said += [f"    {line}" for line in _figures(evidence)]
-    without = [found.claim for found, group in answers if group is None]
-    if without:
+    if without := [found.claim for found, group in answers if group is None]:
         said += ["", f"claims without a run: {UNDECIDED}"]
-        said += [f"  {_title(claim)}: {', '.join(claim.experiments)}" for claim in without]
+        settings: dict[tuple[str, str], list[str]] = {}
+        for claim in without:
+            settings.setdefault((claim.number, claim.text), []).append(claim.setting)
+        for (number, text), where in settings.items():
+            line = f"[{number}] {text}: {'; '.join(where)}"
+            said += textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
     return said
 
 

@@ -1,10 +1,12 @@
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.frontier import COLUMNS
+from analysis.frontier import COLUMNS, frontier_points
 
 MEASURED = [name for name in COLUMNS if name.startswith(("nll", "mi"))]
 Rows = Callable[..., pd.DataFrame]
@@ -42,5 +44,29 @@ def rows() -> Rows:
         if "config_hash" not in frame:
             frame["config_hash"] = [f"c{i}" for i in range(len(frame))]
         return frame.astype(dict.fromkeys(MEASURED, "float64"))
+
+    return make
+
+
+@pytest.fixture
+def arm(rows: Rows) -> Callable[..., pd.DataFrame]:
+    """Makes an arm's points from NLLs at equidistant MIs from 0.1 to 5."""
+
+    def make(nll: Any, mi: Any = None, **columns: Any) -> pd.DataFrame:
+        mi = np.linspace(0.1, 5.0, 40) if mi is None else mi
+        nll = np.broadcast_to(nll, np.shape(mi))
+        common = {
+            "config_hash": [f"c{i:03d}" for i in range(len(nll))],
+            "nll_mi_covariance": math.nan,
+            "train_seconds": 100.0,
+            "device": "cpu",
+            "host": "here",
+            "nll_se": 0.0,
+            "mi_se": 0.0,
+            "mi_ceiling": 8.0,
+            "nll_floor": 6.0,
+        }
+        stored = rows(list(zip(nll, mi, strict=True)), **{**common, **columns})
+        return frontier_points(stored).points
 
     return make

@@ -10,8 +10,12 @@ import pytest
 
 from analysis.checking import MIN_CONFIGURATIONS, Evidence, check
 from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Range, Statement
-from analysis.frontier import frontier_points
-from analysis.orders import Below, CostsAtMost, Level, MoreInformation
+from analysis.orders import (
+    Below,
+    CostsAtMost,
+    Level,
+    MoreInformation,
+)
 from analysis.shapes import Collapses, Flat, Rises
 
 Rows = Callable[..., pd.DataFrame]
@@ -20,29 +24,6 @@ A, B = Arm("experiment", "a"), Arm("experiment", "b")
 N = 40
 MI = np.linspace(0.1, 5.0, N)
 EARLY, LATE = Range(0.0, 0.5), Range(0.5, 1.0)
-
-
-@pytest.fixture
-def arm(rows: Rows) -> MakeArm:
-    """Makes an arm's points from NLLs at equidistant MIs from 0.1 to 5."""
-
-    def make(nll: Any, mi: Any = MI, **columns: Any) -> pd.DataFrame:
-        nll = np.broadcast_to(nll, np.shape(mi))
-        common = {
-            "config_hash": [f"c{i:03d}" for i in range(len(nll))],
-            "nll_mi_covariance": math.nan,
-            "train_seconds": 100.0,
-            "device": "cpu",
-            "host": "here",
-            "nll_se": 0.0,
-            "mi_se": 0.0,
-            "mi_ceiling": 8.0,
-            "nll_floor": 6.0,
-        }
-        stored = rows(list(zip(nll, mi, strict=True)), **{**common, **columns})
-        return frontier_points(stored).points
-
-    return make
 
 
 def answer(statement: Statement, a: pd.DataFrame, b: pd.DataFrame | None = None) -> Evidence:
@@ -252,15 +233,28 @@ def test_most_trials_collapse_or_do_not(arm: MakeArm, n_collapsed: int, verdict:
     mi = np.concatenate([np.zeros(n_collapsed), np.full(N - n_collapsed, 2.0)])
     knob = np.concatenate([np.zeros(10), np.full(N - 10, 0.5)])
     points = arm(6.0, mi).assign(**{"objective.lambda": knob})
-    found = answer(Collapses(A, "objective.lambda", -0.05, 0.05), points)
+    found = answer(Collapses((A,), "objective.lambda", -0.05, 0.05), points)
 
     assert found.verdict == verdict
     assert found.measured is not None
     assert found.measured.estimate == n_collapsed / 10
 
 
+def test_a_collapse_is_counted_over_all_arms_that_there_are(arm: MakeArm) -> None:
+    statement = Collapses((A, B, Arm("experiment", "c")), "objective.lambda", -0.05, 0.05)
+    inside = {"objective.lambda": 0.0}
+    points = {A: arm(6.0, np.zeros(4)).assign(**inside), B: arm(6.0, np.zeros(6)).assign(**inside)}
+    found = check(statement, points, "observation")
+
+    assert found.verdict == HOLDS
+    assert found.measured is not None
+    assert found.measured.quantity == "share of 10 trials that collapse"
+    assert found.n_configurations == {A: 4, B: 6}
+    assert check(statement, {}, "observation").reason.startswith("no finished trial of")
+
+
 def test_a_knob_outside_its_range_or_unknown_is_not_enough(arm: MakeArm) -> None:
-    statement = Collapses(A, "objective.lambda", -0.05, 0.05)
+    statement = Collapses((A,), "objective.lambda", -0.05, 0.05)
     far = answer(statement, arm(6.0).assign(**{"objective.lambda": 0.5}))
 
     assert far.reason == "no trial has objective.lambda from -0.05 to 0.05"

@@ -124,7 +124,7 @@ def test_a_claim_is_answered_from_a_run_as_shipped(
     text = papers.describe("melis")
 
     assert "runs/quickstart: quickstart, train split, 24 ended trials of 24; as shipped" in text
-    found = claim(text, "quickstart, 256 symbols: VIMCO-16 is better than REINFORCE-1")
+    found = claim(text, "quickstart: symbols: VIMCO-16 is better than REINFORCE-1")
     assert found.splitlines()[0].endswith(f": {answer}")
     assert f"{vimco - reinforce:.3g} [" in found
     assert "MI 0 to 5; configurations: 12, 12" in found
@@ -136,7 +136,7 @@ def test_few_trials_are_not_enough_and_the_run_can_be_resumed(store_run: StoreRu
     store_run("quickstart", {"renyi-vimco-16": 5.6, "reinforce-1": 5.9}, n=4)
     text = papers.describe("melis")
 
-    found = claim(text, "quickstart, 256 symbols: VIMCO-16 is better than REINFORCE-1")
+    found = claim(text, "quickstart: symbols: VIMCO-16 is better than REINFORCE-1")
     assert "not enough data" in found.splitlines()[0]
     assert "renyi-vimco-16 has 4 and quickstart/reinforce-1 has 4 configurations" in found
     assert "  sweeper resume runs/quickstart\n    for 1, 5, 7" in section(text, "missing")
@@ -144,7 +144,7 @@ def test_few_trials_are_not_enough_and_the_run_can_be_resumed(store_run: StoreRu
 
 def test_a_missing_arm_is_not_enough(store_run: StoreRun) -> None:
     store_run("quickstart", {"renyi-vimco-16": 5.6})
-    found = claim(papers.describe("melis"), "quickstart, 256 symbols: VIMCO-16 is better")
+    found = claim(papers.describe("melis"), "quickstart: symbols: VIMCO-16 is better")
 
     assert "no finished trial of quickstart/reinforce-1" in found
 
@@ -154,7 +154,7 @@ def test_an_overridden_run_counts_and_is_marked(store_run: StoreRun) -> None:
     store_run("quickstart", arms, name="mine", overrides=("trial.training.steps=7",))
     text = papers.describe("melis")
 
-    found = claim(text, "quickstart, 256 symbols: VIMCO-16 is better than REINFORCE-1")
+    found = claim(text, "quickstart: symbols: VIMCO-16 is better than REINFORCE-1")
     assert found.splitlines()[0].endswith(": holds")
     assert "  not as shipped: training.steps 7 (shipped: 1500)" in found
     assert "  sweeper run quickstart.yaml\n" in section(text, "missing")
@@ -170,7 +170,7 @@ def test_a_scaled_run_is_marked_and_told_apart_from_one_as_shipped(store_run: St
     assert str(recognised.protocol) == "scale smoke"
     assert not recognised.protocol.as_shipped
     text = papers.describe("melis")
-    assert text.count("quickstart, 256 symbols: VIMCO-16 is better than REINFORCE-1") == 2
+    assert text.count("quickstart: symbols: VIMCO-16 is better than REINFORCE-1") == 2
     assert "not as shipped: scale smoke" in text
 
 
@@ -296,7 +296,7 @@ def test_a_trial_that_lies_in_two_runs_counts_once(store_run: StoreRun, tmp_path
         (copy.results / part.name).write_bytes(part.read_bytes())
 
     text = papers.describe("melis", [run, copy])
-    assert "configurations: 12, 12" in claim(text, "quickstart, 256 symbols: VIMCO-16 is better")
+    assert "configurations: 12, 12" in claim(text, "quickstart: symbols: VIMCO-16 is better")
 
 
 def test_a_place_that_cannot_be_written_is_one_line(store_run: StoreRun, tmp_path: Path) -> None:
