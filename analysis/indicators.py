@@ -194,8 +194,9 @@ def _samples_per_step(trial: object) -> float:
         return np.nan
     resolved = json.loads(trial)
     samples = resolved.get("objective", {}).get("samples", 1)
-    K = max(samples.values()) if isinstance(samples, dict) else samples
-    return float(K * resolved.get("training", {}).get("batch_size", np.nan))
+    if isinstance(samples, dict):
+        samples = max(samples["log_evidence"], samples["kl"])
+    return float(samples * resolved.get("training", {}).get("batch_size", np.nan))
 
 
 def budget_curve(trials: pd.DataFrame, against: Reference) -> pd.DataFrame:

@@ -79,8 +79,7 @@ def _longer(estimator: str) -> tuple[str, ...]:
 
 
 def _split(estimator: str) -> tuple[str, ...]:
-    forms = _forms(f"{estimator}-1-16", f"{estimator}-16")
-    return (ONE[estimator], f"{estimator}-16-1", *forms)
+    return (ONE[estimator], *_forms(*(f"{estimator}-{n}" for n in ("16-1", "1-16", "16"))))
 
 
 def _power(estimator: str) -> tuple[str, ...]:
@@ -148,14 +147,13 @@ def _synthetic(experiment: str, form: str, estimators: tuple[str, ...], *ones: s
 
 
 def _of_dreg(form: str) -> Plot:
-    several = ("dreg-16", "dreg-1-16", "iwae-16")
-    experiment = f"synthetic_dreg_{form}"
-    return _synthetic(experiment, form, several, "dreg-16-1", "dreg-1", "elbo")
+    several = ("dreg-16", "dreg-1-16", "dreg-16-1", "iwae-16")
+    return _synthetic(f"synthetic_dreg_{form}", form, several, "dreg-1", "elbo")
 
 
 def _of_vimco(form: str) -> Plot:
-    several = ("vimco-16", "vimco-1-16")
-    return _synthetic(f"synthetic_vimco_{form}", form, several, "vimco-16-1", "reinforce-1")
+    several = ("vimco-16", "vimco-1-16", "vimco-16-1")
+    return _synthetic(f"synthetic_vimco_{form}", form, several, "reinforce-1")
 
 
 SYNTHETIC_DREG = tuple(_of_dreg(form) for form in FORMS)

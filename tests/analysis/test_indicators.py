@@ -166,7 +166,7 @@ def test_gradient_evaluations_are_updates_times_batch_times_samples() -> None:
             "updates": pd.array([None, 100, 50, 100, 100], dtype="Int64"),
             "trial": [
                 trial(samples=16),
-                trial(samples={"log_evidence": 4, "kl": 1}),
+                trial(samples={"log_evidence": 4, "kl": 1, "evidence_in_kl": "kl"}),
                 trial(),
                 None,
                 json.dumps({}),

@@ -52,8 +52,8 @@ def objective(
 ) -> Tensor:
     """O of an objective's configuration, as the paper writes it.
 
-    `samples` may be a pair: the ln p(x) term has the first so many samples, and the KL term the
-    first so many.
+    `samples` may be split: the ln p(x) term has the first so many samples, and the KL term the
+    first so many, but for its own ln p(x), which has those of the one or the other.
     """
     samples = config["samples"]
     K_evidence, K_kl = (
@@ -63,6 +63,8 @@ def objective(
     )
     first = [density[:K_evidence] for density in densities]
     second = [density[:K_kl] for density in densities]
+    own = isinstance(samples, int) or samples.get("evidence_in_kl", "kl") == "kl"
+    log_p = moments.log_evidence(*(second if own else first), 1.0)
     lambda_, alpha = config.get("lambda", 0.0), config.get("alpha", 1.0)
     match config["name"]:
         case "bound":
@@ -70,10 +72,9 @@ def objective(
         case "power":
             return moments.log_evidence(*first, alpha) / alpha
         case "kl":
-            kl = moments.reconstruction(*second) - moments.log_evidence(*second, 1.0)
+            kl = moments.reconstruction(*second) - log_p
             return moments.log_evidence(*first, 1.0) + lambda_ * kl
         case "renyi":
-            log_p = moments.log_evidence(*second, 1.0)
             renyi = (moments.log_evidence(*second, alpha) - alpha * log_p) / (alpha - 1)
             return moments.log_evidence(*first, 1.0) + lambda_ * renyi
     raise ValueError(config["name"])

@@ -15,7 +15,10 @@ GAUSSIAN = (2, 3, 4, 8, 16, 17, 18, 22, 24, 25, 26, 28)
 
 ONE = {"dreg": ("kl", "dreg", 1), "vimco": ("kl", "reinforce", 1)}
 NAME = {"dreg": "dreg-1", "vimco": "reinforce-1"}
-SPLIT = {"16-1": {"log_evidence": 16, "kl": 1}, "1-16": {"log_evidence": 1, "kl": 16}}
+SPLIT = {
+    "16-1": {"log_evidence": 16, "kl": 1, "evidence_in_kl": "log_evidence"},
+    "1-16": {"log_evidence": 1, "kl": 16, "evidence_in_kl": "log_evidence"},
+}
 
 Curve = tuple[str, str | None, Any]
 
@@ -31,7 +34,8 @@ def one(estimator: str) -> dict[str, Curve]:
 def split(estimator: str) -> dict[str, Curve]:
     return {
         **one(estimator),
-        f"{estimator}-16-1": ("kl", estimator, SPLIT["16-1"]),
+        f"{estimator}-16-1-kl": ("kl", estimator, SPLIT["16-1"]),
+        f"{estimator}-16-1-renyi": ("renyi", estimator, SPLIT["16-1"]),
         f"{estimator}-1-16-kl": ("kl", estimator, SPLIT["1-16"]),
         f"{estimator}-1-16-renyi": ("renyi", estimator, SPLIT["1-16"]),
         **several(estimator, 16),

@@ -1,11 +1,13 @@
 """MICMCO objectives: exact expectations, the identities between them, and what they refuse."""
 
 import itertools
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
 
 from tests.oracles import formulas
 from tests.oracles.exact_models import (
@@ -59,7 +61,9 @@ def per_row_gradients(model: Enumerated, config: dict[str, Any]) -> tuple[Tensor
 
 
 def largest(samples: int | dict[str, int]) -> int:
-    return max(samples.values()) if isinstance(samples, dict) else samples
+    if isinstance(samples, int):
+        return samples
+    return max(samples["log_evidence"], samples["kl"])
 
 
 def check_expectation(latents: str, config: dict[str, Any]) -> None:
@@ -89,10 +93,15 @@ def test_the_expected_gradient_is_that_of_the_expected_objective(
 @pytest.mark.parametrize("form", SPLIT)
 @pytest.mark.parametrize(("estimator", "latents"), ESTIMATED)
 @pytest.mark.parametrize("split", [(3, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize("evidence_in_kl", ["kl", "log_evidence"])
 def test_so_it_is_with_different_samples_for_the_two_terms(
-    form: str, estimator: dict[str, str], latents: str, split: tuple[int, int]
+    form: str,
+    estimator: dict[str, str],
+    latents: str,
+    split: tuple[int, int],
+    evidence_in_kl: str,
 ) -> None:
-    samples = {"log_evidence": split[0], "kl": split[1]}
+    samples = {"log_evidence": split[0], "kl": split[1], "evidence_in_kl": evidence_in_kl}
     check_expectation(latents, {**FORMS[form], **estimator, "samples": samples})
 
 
@@ -254,6 +263,70 @@ def test_split_samples_are_drawn_once_and_shared() -> None:
     objectives.create(config)(model, model.x)
 
     assert drawn == [5]
+
+
+def with_split(form: str, **samples: Any) -> dict[str, Any]:
+    return {**FORMS[form], "estimator": "dreg", "samples": samples}
+
+
+@pytest.mark.parametrize(
+    ("form", "K_log_evidence", "K_kl"), [("kl", 16, 1), ("kl", 1, 16), ("renyi above one", 16, 1)]
+)
+def test_all_evidence_is_of_the_samples_that_are_asked_for(
+    form: str, K_log_evidence: int, K_kl: int
+) -> None:
+    config = with_split(form, log_evidence=K_log_evidence, kl=K_kl, evidence_in_kl="log_evidence")
+    terms = objectives.create(config).config.terms()
+
+    evidence = {moment.K for moment in terms if moment.alpha == 1.0}
+    assert evidence == {K_log_evidence}
+    assert {moment.K for moment in terms if moment.alpha != 1.0} == {K_kl}
+    assert len(terms) == 2
+
+
+class _Blind:
+    """A model whose decoder ignores its one latent, with q(z|x) = N(0, scale^2)."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = torch.tensor([[scale]], dtype=torch.float64, requires_grad=True)
+
+    def prior(self) -> Distribution:
+        return Independent(Normal(torch.zeros(1).double(), 1.0), 1)
+
+    def posterior(self, x: Tensor) -> Distribution:
+        return Independent(Normal(torch.zeros(len(x), 1).double(), self.scale), 1)
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        return torch.full(z.shape[:2], math.log(0.5)).double() + 0 * z.sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("form", "evidence_in_kl", "is_bounded"),
+    [
+        ("kl", "kl", False),
+        ("kl", "log_evidence", True),
+        ("renyi above one", "kl", False),
+        ("renyi above one", "log_evidence", True),
+        ("renyi below one", "kl", False),
+        ("renyi below one", "log_evidence", False),
+    ],
+)
+def test_one_sample_of_the_kl_term_leaves_the_objective_bounded_or_not(
+    form: str, evidence_in_kl: str, is_bounded: bool
+) -> None:
+    """Above lambda = 0.01, the mean of the least of 16 squared normal draws, for 16 and 1."""
+    split = with_split(form, log_evidence=16, kl=1, evidence_in_kl=evidence_in_kl)
+    objective = objectives.create({**split, "lambda": 0.1}).double()
+
+    def value(scale: float) -> float:
+        torch.manual_seed(0)
+        loss, _ = objective(_Blind(scale), torch.zeros(1000, 1))  # type: ignore[arg-type]
+        return -float(loss.detach())
+
+    if is_bounded:
+        assert value(100.0) < value(10.0) < value(1.0) == pytest.approx(math.log(0.5))
+    else:  # it grows as the square
+        assert value(100.0) > 50 * value(10.0) > value(1.0)
 
 
 # REINFORCE's baseline -------------------------------------------------------------------------
