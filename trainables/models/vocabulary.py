@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from trainables.data.corpus import PAD
 
-ROWS = 512  # rows of logits made at a time
+ROWS = 512  # rows of logits made at a time on a CPU, whose cache holds them
 RETAINED_BYTES = 2**29  # beyond this the backward pass makes the exponentials again
 
 _second_derivatives = ContextVar("second_derivatives", default=False)
@@ -76,6 +76,17 @@ class VocabularySoftmax(nn.Module):
         return through_rows + _ThroughParameters.apply(weight, bias, rows.detach(), done)  # type: ignore[no-untyped-call]
 
 
+def rows_at_once(rows: Tensor, n_tokens: int) -> int:
+    """Give how many rows of logits are made at a time.
+
+    A GPU takes longer to be told of a small product than to compute it, so that there they are as
+    many as may be retained.
+    """
+    if not rows.is_cuda:
+        return ROWS
+    return max(ROWS, RETAINED_BYTES // (n_tokens * rows.element_size()))
+
+
 class _Forward(NamedTuple):
     """What a pass over rows h of features leaves for the gradients of ln softmax(W h + b)[target].
 
@@ -96,11 +107,12 @@ def _forward(
 ) -> _Forward:
     n_rows, n_tokens = len(rows), len(weight)
     retain = differentiable and n_rows * n_tokens * rows.element_size() <= RETAINED_BYTES
-    buffer = _borrow(rows, n_rows if retain else min(ROWS, n_rows), n_tokens)
+    at_once = rows_at_once(rows, n_tokens)
+    buffer = _borrow(rows, n_rows if retain else min(at_once, n_rows), n_tokens)
     highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))
     slope = torch.empty_like(rows) if differentiable else None
-    for start in range(0, n_rows, ROWS):
-        here = slice(start, start + ROWS)
+    for start in range(0, n_rows, at_once):
+        here = slice(start, start + at_once)
         e = buffer[here] if retain else buffer[: len(rows[here])]
         _logits(rows[here], weight, bias, out=e)
         torch.gather(e, 1, targets[here, None], out=target[here])
@@ -154,8 +166,9 @@ class _ThroughParameters(torch.autograd.Function):
         scaled = rows * scale[:, None]
         of_weight = torch.zeros_like(weight)
         of_bias = None if bias is None else torch.zeros_like(bias)
-        for start in range(0, len(rows), ROWS):
-            here = slice(start, start + ROWS)
+        at_once = rows_at_once(rows, len(weight))
+        for start in range(0, len(rows), at_once):
+            here = slice(start, start + at_once)
             if done.e is not None:
                 e = done.e[here]
             else:

@@ -1,5 +1,7 @@
 """The vocabulary softmax against log_softmax and gather, in value and every gradient."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor
@@ -236,3 +238,12 @@ def test_second_derivatives_are_refused_where_they_are_not_asked_for() -> None:
         torch.autograd.grad(asked.sum(), leaf, create_graph=True)
         with pytest.raises(RuntimeError, match="within `second_derivatives`"):
             torch.autograd.grad(log_p.sum(), leaf, create_graph=True)
+
+
+def test_a_gpu_gets_as_many_rows_at_once_as_may_be_retained() -> None:
+    on_gpu = SimpleNamespace(is_cuda=True, element_size=lambda: 4)
+
+    assert vocabulary.rows_at_once(torch.zeros(3, 2), 10_000) == vocabulary.ROWS
+    most = vocabulary.rows_at_once(on_gpu, 10_000)  # type: ignore[arg-type]
+    assert most * 10_000 * 4 <= vocabulary.RETAINED_BYTES < (most + 1) * 10_000 * 4
+    assert vocabulary.rows_at_once(on_gpu, 2**30) == vocabulary.ROWS  # type: ignore[arg-type]
