@@ -76,15 +76,13 @@ class VocabularySoftmax(nn.Module):
         return through_rows + _ThroughParameters.apply(weight, bias, rows.detach(), done)  # type: ignore[no-untyped-call]
 
 
-def rows_at_once(rows: Tensor, n_tokens: int) -> int:
+def rows_at_once(device: str, row_bytes: int) -> int:
     """Give how many rows of logits are made at a time.
 
     A GPU takes longer to be told of a small product than to compute it, so that there they are as
     many as may be retained.
     """
-    if not rows.is_cuda:
-        return ROWS
-    return max(ROWS, RETAINED_BYTES // (n_tokens * rows.element_size()))
+    return ROWS if device == "cpu" else max(ROWS, RETAINED_BYTES // row_bytes)
 
 
 class _Forward(NamedTuple):
@@ -106,8 +104,9 @@ def _forward(
     rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, differentiable: bool
 ) -> _Forward:
     n_rows, n_tokens = len(rows), len(weight)
-    retain = differentiable and n_rows * n_tokens * rows.element_size() <= RETAINED_BYTES
-    at_once = rows_at_once(rows, n_tokens)
+    row_bytes = n_tokens * rows.element_size()
+    retain = differentiable and n_rows * row_bytes <= RETAINED_BYTES
+    at_once = rows_at_once(rows.device.type, row_bytes)
     buffer = _borrow(rows, n_rows if retain else min(at_once, n_rows), n_tokens)
     highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))
     slope = torch.empty_like(rows) if differentiable else None
@@ -166,7 +165,7 @@ class _ThroughParameters(torch.autograd.Function):
         scaled = rows * scale[:, None]
         of_weight = torch.zeros_like(weight)
         of_bias = None if bias is None else torch.zeros_like(bias)
-        at_once = rows_at_once(rows, len(weight))
+        at_once = rows_at_once(rows.device.type, len(weight) * rows.element_size())
         for start in range(0, len(rows), at_once):
             here = slice(start, start + at_once)
             if done.e is not None:

@@ -1,7 +1,5 @@
 """The vocabulary softmax against log_softmax and gather, in value and every gradient."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch import Tensor
@@ -240,10 +238,13 @@ def test_second_derivatives_are_refused_where_they_are_not_asked_for() -> None:
             torch.autograd.grad(log_p.sum(), leaf, create_graph=True)
 
 
-def test_a_gpu_gets_as_many_rows_at_once_as_may_be_retained() -> None:
-    on_gpu = SimpleNamespace(is_cuda=True, element_size=lambda: 4)
+@pytest.mark.parametrize("retained", [2**20, 2**29])
+def test_a_gpu_gets_as_many_rows_at_once_as_may_be_retained(
+    monkeypatch: pytest.MonkeyPatch, retained: int
+) -> None:
+    monkeypatch.setattr(vocabulary, "RETAINED_BYTES", retained)
+    most = vocabulary.rows_at_once("cuda", 40_000)
 
-    assert vocabulary.rows_at_once(torch.zeros(3, 2), 10_000) == vocabulary.ROWS
-    most = vocabulary.rows_at_once(on_gpu, 10_000)  # type: ignore[arg-type]
-    assert most * 10_000 * 4 <= vocabulary.RETAINED_BYTES < (most + 1) * 10_000 * 4
-    assert vocabulary.rows_at_once(on_gpu, 2**30) == vocabulary.ROWS  # type: ignore[arg-type]
+    assert vocabulary.rows_at_once("cpu", 40_000) == vocabulary.ROWS
+    assert most * 40_000 <= retained < (most + 1) * 40_000
+    assert vocabulary.rows_at_once("cuda", 2**30) == vocabulary.ROWS
