@@ -10,7 +10,6 @@ An arm's frontier is the staircase F(m): the lowest NLL among its configurations
 least m. It ends at the arm's largest MI, and nothing is said beyond.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
@@ -104,16 +103,6 @@ def arms_of(statement: Statement) -> tuple[Arm, ...]:
         several = value if isinstance(value, tuple) and not isinstance(value, Arm) else (value,)
         arms += (one for one in several if isinstance(one, Arm))
     return tuple(arms)
-
-
-def possible(points: pd.DataFrame) -> float:
-    """Give the MI that a perfect model can have at most, infinite where it is unknown.
-
-    I(x; z) is at most the entropy of the data, which is their lowest possible NLL, and what the
-    latents hold, the largest where they are swept.
-    """
-    known = [points["floor"].max(), points["ceiling"].max()]
-    return float(np.nanmin([*known, math.inf]))
 
 
 def measured(

@@ -3,7 +3,8 @@
 The estimand. F(m) is the lowest NLL among a search's trials with MI >= m. F is the best of many,
 so it depends on how many: the estimand is E[F_A(m)] - E[F_B(m)], the difference of the frontiers
 that searches of as many trials as A and B have, and that reach m, find on average, measured as
-these are: with the optimism that Monte Carlo error gives to the best of many. The observed
+these are: with the optimism that Monte Carlo error gives to the best of many. It ends where MI
+ends that is possible, `analysis.frontier.possible_information`: more counts as that. The observed
 difference estimates it without bias; its error is how far one search's frontier lies from the
 average one.
 

@@ -3,6 +3,7 @@
 Arrays and DataFrames in, the same out; inputs are never changed.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -140,6 +141,19 @@ def ceilings(points: pd.DataFrame) -> list[float]:
         return []
     found = sorted(float(value) for value in points["ceiling"].round(9).unique())
     return found if len(found) <= MANY_CEILINGS else []
+
+
+def possible_information(points: pd.DataFrame) -> float:
+    """Give the MI that a perfect model can have at most, infinite where it is unknown.
+
+    I(x; z) is at most the entropy of the data, which is their lowest possible NLL, and what the
+    latents hold, the largest where they are swept. Rates beyond are of latents of the data that
+    are not distributed as the prior, at any NLL. The code space is a rate, and not limited.
+    """
+    if axis_of(points) == CODE_SPACE:
+        return math.inf
+    known = [points["floor"].max(), points["ceiling"].max(skipna=False)]
+    return float(np.nanmin([*known, math.inf]))
 
 
 def shared_error(points: pd.DataFrame) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured, possible
+from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured
 from analysis.collapse import collapse_threshold
+from analysis.frontier import possible_information
 from analysis.replicates import LEVEL, Array, best_nll
 
 _N_GRID = 64
@@ -246,7 +247,7 @@ def _reach(arms: Sequence[Sampled]) -> Array | str:
     """
     (of_a, a, unit), (of_b, b, _) = arms
     reach = np.minimum(a.most_information, b.most_information)
-    reach = np.minimum(reach, min(possible(of_a), possible(of_b)))
+    reach = np.minimum(reach, min(possible_information(of_a), possible_information(of_b)))
     threshold = max(float(collapse_threshold(arm.points, unit).max()) for arm in arms)
     if reach[0] < threshold:
         return f"one arm is collapsed: both reach only an MI of {max(reach[0], 0):.3g} nats"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.frontier import possible_information
 from analysis.membership import Estimates, Floats, redrawn
 
 N_REPLICATES = 2_000
@@ -20,11 +21,15 @@ _CHUNK = 2_000_000  # values that are drawn at a time
 
 
 class Side(NamedTuple):
-    """The points of one side, `[trials]`; `configuration` numbers those that share one."""
+    """The points of one side, `[trials]`; `configuration` numbers those that share one.
+
+    More MI than is `possible` counts as that much.
+    """
 
     name: str
     estimates: Estimates
     configuration: NDArray[np.intp]
+    possible: float = math.inf
 
     @property
     def nll(self) -> Floats:
@@ -33,8 +38,8 @@ class Side(NamedTuple):
 
     @property
     def mi(self) -> Floats:
-        """The MI of each point."""
-        return self.estimates.mi
+        """The MI of each point, as far as it counts."""
+        return np.minimum(self.estimates.mi, self.possible)
 
     @property
     def n_configurations(self) -> int:
@@ -45,7 +50,7 @@ class Side(NamedTuple):
 def side(points: pd.DataFrame, name: str) -> Side:
     """Take one side's points from `analysis.frontier.Frontier.points`."""
     configuration = np.asarray(pd.factorize(points["config_hash"])[0], dtype=np.intp)
-    return Side(name, Estimates.of(points), configuration)
+    return Side(name, Estimates.of(points), configuration, possible_information(points))
 
 
 def half_searches(
@@ -81,6 +86,7 @@ def half_searches(
         if of.estimates.have_errors:
             normals = generator.standard_normal((2, *index.shape))
             nll, mi = redrawn(of.estimates.at(index), normals)
+            mi = np.minimum(mi, of.possible)
         if most > 1:
             nll = np.where(slots < seeds, nll, np.inf)
             mi = np.where(slots < seeds, mi, -np.inf)

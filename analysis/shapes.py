@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.claims import Arm, Measured, Sampled, measured, possible
+from analysis.claims import Arm, Measured, Sampled, measured
 from analysis.collapse import is_collapsed, wilson
+from analysis.frontier import possible_information
 from analysis.replicates import LEVEL, Array, best_nll
 
 
@@ -91,7 +92,7 @@ class Flat:
         floor = float(points["floor"].max())
         if math.isnan(floor):
             return "the lowest possible NLL of these data is unknown"
-        end = self.to * possible(points)
+        end = self.to * possible_information(points)
         if (most := arm.most_information[0]) < end:
             return f"no trial has an MI of {end:.3g} nats; the largest is {most:.3g}"
         above = best_nll(arm, np.full((len(arm.mi), 1), end))[:, 0] - floor
@@ -140,4 +141,4 @@ class Collapses:
 
 def _end(arm: Sampled) -> Array:
     """Give `[replicates]`: the largest MI of an arm that is possible."""
-    return np.minimum(arm.replicates.most_information, possible(arm.points))
+    return np.minimum(arm.replicates.most_information, possible_information(arm.points))

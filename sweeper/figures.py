@@ -1,5 +1,7 @@
 """`sweeper paper NAME --figure N`: an experiment run as far as need be, drawn and judged."""
 
+from collections.abc import Collection
+
 from sweeper import sweeping
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment, load
@@ -30,12 +32,27 @@ def figure(
         if stored
         else _free(experiment, scale, storage)
     )
+    if scale is None:
+        print(_announcement(resolved, Shipped(experiment).document.get("scales", ())), flush=True)
     code = sweeping.run(resolved, storage=storage, workers=workers)
     if code not in (sweeping.DONE, sweeping.TRIALS_FAILED):
         return code
     print()
     _judge(paper, experiment, runs_root(storage).run(resolved.name), storage)
     return code
+
+
+def _announcement(experiment: Experiment, scales: Collection[str]) -> str:
+    """Say how much is trained at published size, and which scale is for a laptop if one is."""
+    search = experiment.search
+    trainings = [trial.training for trial in experiment.example_trials().values()]
+    unit = "epochs" if any(training.epochs for training in trainings) else "steps"
+    lengths = {n for training in trainings if (n := getattr(training, unit))}
+    length = " to ".join(f"{n:,}" for n in sorted({min(lengths), max(lengths)}))
+    seeds = f" × {search.seeds} seeds" if search.seeds > 1 else ""
+    size = f"{len(trainings)} arms × {search.trials} trials{seeds} of {length} {unit}"
+    laptop = "; --scale small is what a laptop finishes" if "small" in scales else ""
+    return f"{experiment.name} trains {size}, the published size{laptop}"
 
 
 def _judge(paper: str, experiment: str, run: RunDirectory, storage: Storage) -> int:

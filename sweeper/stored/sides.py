@@ -222,13 +222,18 @@ def pooled(arms: Sequence[Arm], labels: Sequence[str]) -> pd.DataFrame:
 
 
 def trials_of(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """What `analysis.indicators.budget_curve` takes: every ended trial, with its cost."""
+    """What `analysis.indicators.budget_curve` takes: every ended trial, with its cost.
+
+    As everywhere in a comparison, more MI than is possible counts as that much.
+    """
+    counts = points["mi_value"].clip(upper=pareto.possible_information(points))
+    points = points[["trial_id", "nll_value"]].assign(mi_value=counts)
     seconds = rows[["train_seconds", "eval_seconds"]].astype(float).sum(axis=1)
     passes = ["encoder_passes", "decoder_passes"]
     trials = rows[["trial_id", "created_at", *passes]].assign(
         seconds=seconds, gradient_evaluations=gradient_evaluations(rows)
     )
-    return trials.merge(points[["trial_id", "nll_value", "mi_value"]], how="left", on="trial_id")
+    return trials.merge(points, how="left", on="trial_id")
 
 
 def cautions(arms: Sequence[Arm], points: pd.DataFrame) -> list[str]:
@@ -246,6 +251,7 @@ def cautions(arms: Sequence[Arm], points: pd.DataFrame) -> list[str]:
             "made of the rest as if they were all there is"
         )
     found += _shared(arms)
+    found += _beyond(points)
     errors = points[["nll_error", "mi_error"]].isna().any(axis=1)
     if errors.any():
         found.append(f"{errors.sum()} points have no Monte Carlo error and count as exact here")
@@ -267,6 +273,21 @@ def _shared(arms: Sequence[Arm]) -> list[str]:
         return ["both sides are the same trials"]
     told = f"{shared} trials are on both sides, but the intervals treat them as two"
     return [told] if shared else []
+
+
+def _beyond(points: pd.DataFrame) -> list[str]:
+    """Say which sides have trials with more MI than is possible, beyond rounding."""
+    told = []
+    for label, of in points.groupby("label", sort=False):
+        possible = pareto.possible_information(of)
+        if n := int((of["mi_value"] > possible + 1e-9).sum()):
+            told.append(f"{label}: {n} of {len(of)} beyond {possible:.3g} nats")
+    if not told:
+        return []
+    return [
+        "MI beyond what is possible, the entropy of the data or what the latents hold, counts as "
+        f"that much: {', '.join(told)}"
+    ]
 
 
 def provenance(arms: Sequence[Arm], found: pareto.Frontier) -> list[str]:

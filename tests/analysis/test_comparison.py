@@ -128,6 +128,19 @@ def test_a_small_case_by_hand() -> None:
     np.testing.assert_allclose(at(hull, 1, 1.5, 2, 2.5, 3), [-0.5, -0.5, -0.5, -0.25, 0.0])
 
 
+@pytest.mark.parametrize("possible_for", ["ab", "a", "b"])
+def test_nothing_is_compared_beyond_the_mi_that_is_possible(possible_for: str) -> None:
+    a, b = (
+        side(pairs, name)._replace(possible=2.5 if name in possible_for else math.inf)
+        for pairs, name in ((A, "a"), (B, "b"))
+    )
+    found = compare(a, b, n_replicates=FEW)
+
+    assert [covers[1] for covers in found.covers] == [a.mi.max(), b.mi.max()]
+    assert found.curve["mi"].max() == 2.5
+    assert at(found, 1, 2, 2.5) == [0, -1, 1]  # as without a limit
+
+
 def test_without_a_common_mi_nothing_is_extrapolated() -> None:
     found = compare(side([(1, 0), (2, 1)]), side([(1, 2)], "b"))
     assert found.curve.empty

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -7,7 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from analysis.frontier import COLUMNS, frontier_points, is_on_frontier
+from analysis.axes import on_axis
+from analysis.frontier import COLUMNS, frontier_points, is_on_frontier, possible_information
 
 # Few values, so that ties and duplicates are common.
 losses = hnp.arrays(
@@ -163,6 +165,26 @@ def test_an_arm_that_two_runs_share_is_labelled_by_run(rows) -> None:
     assert frontier_points(shared).points["on_frontier"].all()
     apart = rows([(5.0, 1.0), (6.0, 0.5)], arm=["a", "b"], run=["one", "two"])
     assert frontier_points(apart).points["label"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"nll_floor": 3.0, "mi_ceiling": 8.0}, 3.0),  # the entropy of the data
+        ({"nll_floor": 3.0, "mi_ceiling": [1.0, 2.0]}, 2.0),  # what the latents hold, swept
+        ({"mi_ceiling": [1.0, math.nan]}, math.inf),  # Gaussian latents hold any amount
+        ({"nll_floor": 3.0}, 3.0),
+        ({}, math.inf),
+    ],
+)
+def test_a_perfect_model_has_as_much_mi_as_data_and_latents_allow(
+    rows, columns: dict[str, Any], expected: float
+) -> None:
+    stored = rows([(5.0, 9.0), (6.0, 1.0)], **columns, code_space=[9.0, 1.0])
+
+    assert possible_information(frontier_points(stored).points) == expected
+    on_codes = frontier_points(on_axis(stored, "code_space")).points
+    assert possible_information(on_codes) == math.inf
 
 
 def test_a_clean_frontier_has_no_warnings(rows) -> None:

@@ -21,6 +21,14 @@ def drawn(of: Side, n: int = 1_000, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     return nll, mi
 
 
+@pytest.mark.parametrize("error", [0.0, 1.0])
+def test_more_mi_than_is_possible_counts_as_that_much(error: float) -> None:
+    of = make([1.0, 2.0, 3.0], [0.0, 2.0, 4.0], error=error)._replace(possible=2.5)
+
+    assert of.mi.tolist() == [0.0, 2.0, 2.5]
+    assert drawn(of)[1].max() == 2.5
+
+
 @pytest.mark.parametrize(("n", "half"), [(1, 1), (2, 1), (3, 2), (12, 6), (13, 7)])
 def test_a_search_has_half_as_many_configurations_rounded_up(n: int, half: int) -> None:
     nll, mi = drawn(make(np.arange(n), np.arange(n) + 0.5))

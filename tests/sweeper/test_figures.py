@@ -100,6 +100,49 @@ def test_a_figure_is_trained_once_and_judged_by_its_own_claims(
     assert second.endswith(first.lstrip("\n"))
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (6, "melis_fig06 trains 5 arms × 64 trials of 40,000 steps, the published size"),
+        (
+            13,
+            "melis_fig13 trains 5 arms × 64 trials of 40,000 to 640,000 steps, the published size",
+        ),
+    ],
+)
+def test_what_is_trained_at_published_size_is_said_before_it_starts(
+    number: int,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = []
+
+    def run(experiment: Experiment, **_: Any) -> int:
+        said.append(capsys.readouterr().out)
+        return 130
+
+    monkeypatch.setattr(figures.sweeping, "run", run)
+    for scale in (None, "small"):
+        figure("melis", number, scale=scale, storage=None, workers=None)
+
+    assert said == [f"{expected}; --scale small is what a laptop finishes\n", ""]
+
+
+def test_a_complete_run_is_reused_without_a_word_of_training(
+    ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn()
+    first = capsys.readouterr().out
+    drawn()
+
+    assert first.startswith("quickstart trains 2 arms × 12 trials of 1,500 steps, ")
+    assert "--scale small" not in first  # which there is not
+    assert " trains " not in capsys.readouterr().out
+
+
 def test_scales_lie_beside_one_another(ran: Ran) -> None:
     drawn("smoke")
     drawn()
@@ -162,7 +205,7 @@ def test_an_interrupted_sweep_is_not_judged(
     monkeypatch.setattr(figures.sweeping, "run", lambda *_, **__: 130)
 
     assert drawn() == 130
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out.startswith("quickstart trains ")
     assert ran == []
 
 

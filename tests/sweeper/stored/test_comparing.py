@@ -146,6 +146,29 @@ def test_sides_without_codes_are_not_compared_at_equal_code_space(
     )
 
 
+def test_mi_beyond_what_is_possible_does_not_count(store_arms: StoreArms) -> None:
+    arms = {"far": [*many(0.0, 0, 9), (5.0, 4.0)], "near": [*many(1.0, 1, 9), (9.0, 2.0)]}
+    run = store_arms("r", arms, nll_floor=3.0, mi_ceiling=8.0)
+    lines = comparison(["r:far", "r:near"]).splitlines()
+
+    [covers] = [line for line in lines if "far covers" in line]
+    assert covers.count(" to 3") == 2
+    [told] = [line for line in lines if "beyond what is possible" in line]
+    n_beyond = {name: sum(mi > 3 for _, mi in pairs) for name, pairs in arms.items()}
+    counted = ", ".join(f"{name}: {n} of 10 beyond 3 nats" for name, n in n_beyond.items())
+    assert told == (
+        "warning: MI beyond what is possible, the entropy of the data or what the latents hold, "
+        f"counts as that much: {counted}"
+    )
+    curve = pd.read_csv(run.comparison / "far-against-near" / "comparison.csv")
+    assert curve["mi"].max() == 3.0
+    # All that was spent bought the whole hypervolume.
+    table = [line.split("  ") for line in lines]
+    [volume] = [line for line in table if line[0] == "hypervolume"]
+    [budget] = [line for line in table if line[0] == "10 trials ended"]
+    assert [cell for cell in budget if cell][1] == [cell for cell in volume if cell][2].split()[0]
+
+
 def test_what_makes_the_sides_less_comparable_is_said(store_arms: StoreArms, tmp_path) -> None:
     store_arms("one", {"a": many(0.0, 0, 4)}, sampler="tpe")
     store_arms("two", {"b": many(0.0, 1, 4)}, train_seconds=None, nll_se=None)
