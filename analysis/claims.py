@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from analysis.frontier import Unit
+from analysis.frontier import Unit, possible_information
 from analysis.replicates import LEVEL, Array, Replicates, interval
 
 _SHARE_DEFINED = 0.9  # of the replicates; with fewer the interval says nothing
@@ -39,22 +39,35 @@ class Arm(NamedTuple):
 
 
 class Range(NamedTuple):
-    """A range of MI: shares of the largest MI that both arms reach, or nats where `nats`."""
+    """A range of MI: shares of the largest MI that both arms reach, or nats where `nats`.
+
+    What an arm reaches, it reaches at most `within` nats above the lowest possible NLL, or above
+    the lowest of the arms' where that is unknown: what a picture that ends there shows.
+    """
 
     low: float = 0.0
     high: float = 1.0
     nats: bool = False
+    within: float = math.inf
 
     def __str__(self) -> str:
         """Say it in words."""
+        where = (
+            "" if math.isinf(self.within) else f" within {self.within:g} nats of the lowest NLL"
+        )
         if self.nats:
-            return f"MI from {self.low:g} to {self.high:g} nats"
+            return f"MI from {self.low:g} to {self.high:g} nats{where}"
         if (self.low, self.high) == (0.0, 1.0):
-            return "all MI that both reach"
-        return f"{self.low:.0%} to {self.high:.0%} of the MI that both reach"
+            return f"all MI that both reach{where}"
+        return f"{self.low:.0%} to {self.high:.0%} of the MI that both reach{where}"
 
 
 ALL = Range()
+
+
+def in_view(within: float) -> str:
+    """Say `Range.within` in words, after a space; nothing where it is infinite."""
+    return "" if math.isinf(within) else f" within {within:g} nats of the lowest NLL"
 
 
 class Measured(NamedTuple):
@@ -103,6 +116,25 @@ def arms_of(statement: Statement) -> tuple[Arm, ...]:
         several = value if isinstance(value, tuple) and not isinstance(value, Arm) else (value,)
         arms += (one for one in several if isinstance(one, Arm))
     return tuple(arms)
+
+
+def reach(arms: Sequence[Sampled], within: float = math.inf) -> Array:
+    """Give `[replicates]`: the largest MI that all arms reach, minus infinity where one has none.
+
+    `within` is that of `Range`. Beyond the MI that is possible, rates do not count: there the
+    latents of data are not distributed as the prior, at any NLL.
+    """
+    floor = max(float(arm.points["floor"].max()) for arm in arms)
+    lowest = floor if floor == floor else np.min([a.replicates.nll.min(axis=1) for a in arms], 0)
+    ends = [
+        min(possible_information(arm.points) for arm in arms)
+        + np.zeros(len(arms[0].replicates.mi))
+    ]
+    for _, arm, _ in arms:
+        inside = arm.nll <= np.expand_dims(lowest + within, -1)
+        ends.append(np.where(inside, arm.mi, -math.inf).max(axis=1))
+    least: Array = np.min(ends, axis=0)
+    return least
 
 
 def measured(

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured
+from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured, reach
 from analysis.collapse import collapse_threshold
-from analysis.frontier import possible_information
 from analysis.replicates import LEVEL, Array, best_nll
 
 _N_GRID = 64
@@ -88,15 +88,17 @@ class SomewhereAbove:
 
     a: Arm
     b: Arm
+    within: float = math.inf
 
     def __str__(self) -> str:
         """Say it in words."""
-        return f"{self.a} lies above {self.b} in a quarter of the MI that both reach"
+        return f"{self.a} lies above {self.b} in a quarter of {Range(within=self.within)}"
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure the largest mean difference of two frontiers over a quarter."""
         level = 1 - (1 - LEVEL) / _N_PARTS
-        parts = [Range(part / _N_PARTS, (part + 1) / _N_PARTS) for part in range(_N_PARTS)]
+        ends = [part / _N_PARTS for part in range(_N_PARTS + 1)]
+        parts = [Range(low, high, within=self.within) for low, high in pairwise(ends)]
         found = [_difference(arms, part, (0.0, math.inf), level) for part in parts]
         known = [part for part in found if isinstance(part, Measured)]
         if not known:
@@ -113,26 +115,28 @@ class SomewhereAbove:
 class Parallel:
     """Two frontiers are as steep: their rises differ by less than a `factor`.
 
-    Rises are taken from 10 to 90% of the MI that both reach.
+    Rises are taken from 10 to 90% of the MI that both reach, `within` as in `Range`.
     """
 
     a: Arm
     b: Arm
     factor: float
+    within: float = math.inf
 
     def __str__(self) -> str:
         """Say it in words."""
+        where = Range(0.1, 0.9, within=self.within)
         return (
-            f"the rises of {self.a} and {self.b} from 10% to 90% of the MI that both reach differ "
-            f"by less than a factor of {self.factor:g}"
+            f"the rises of {self.a} and {self.b} over {where} differ by less than a factor of "
+            f"{self.factor:g}"
         )
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure the ratio of the rises."""
-        reach = _reach(arms)
-        if isinstance(reach, str):
-            return reach
-        ends = np.stack([0.1 * reach, 0.9 * reach], axis=1)
+        both = reach(arms, self.within)
+        if why := _collapsed(arms, both):
+            return why
+        ends = np.stack([0.1 * both, 0.9 * both], axis=1)
         a, b = (np.diff(best_nll(arm.replicates, ends))[:, 0] for arm in arms)
         if a[0] <= 0 or b[0] <= 0:
             return "one of the curves does not rise"
@@ -221,14 +225,14 @@ def _difference(
     The mean is over 64 equidistant MIs. Where the range is in shares, they are shares of what
     both arms of that replicate reach.
     """
-    reach = _reach(arms)
-    if isinstance(reach, str):
-        return reach
-    if between.nats and reach[0] < max(between.low, _NEARLY * between.high):
-        return f"both reach only an MI of {reach[0]:.3g} nats"
-    scale = 1.0 if between.nats else reach
-    low = np.broadcast_to(between.low * scale, reach.shape)
-    high = np.minimum(between.high * scale, reach)
+    both = reach(arms, between.within)
+    if why := _collapsed(arms, both):
+        return why
+    if between.nats and both[0] < max(between.low, _NEARLY * between.high):
+        return f"both reach only an MI of {both[0]:.3g} nats"
+    scale = 1.0 if between.nats else both
+    low = np.broadcast_to(between.low * scale, both.shape)
+    high = np.minimum(between.high * scale, both)
     step = (np.arange(_N_GRID) + 0.5) / _N_GRID
     grid = low[:, None] + (high - low)[:, None] * step
     a, b = (best_nll(arm.replicates, grid) for arm in arms)
@@ -239,16 +243,9 @@ def _difference(
     return measured(quantity, mean, region, (float(low[0]), float(high[0])), level)
 
 
-def _reach(arms: Sequence[Sampled]) -> Array | str:
-    """Give `[replicates]`: the largest MI that both arms reach, or say that one is collapsed.
-
-    Beyond the MI that is possible, rates do not count: there the latents of data are not
-    distributed as the prior, at any NLL.
-    """
-    (of_a, a, unit), (of_b, b, _) = arms
-    reach = np.minimum(a.most_information, b.most_information)
-    reach = np.minimum(reach, min(possible_information(of_a), possible_information(of_b)))
-    threshold = max(float(collapse_threshold(arm.points, unit).max()) for arm in arms)
-    if reach[0] < threshold:
-        return f"one arm is collapsed: both reach only an MI of {max(reach[0], 0):.3g} nats"
-    return reach
+def _collapsed(arms: Sequence[Sampled], both: Array) -> str:
+    """Say that an arm is collapsed, or out of view, if it is, given what both reach."""
+    threshold = max(float(collapse_threshold(arm.points, arm.unit).max()) for arm in arms)
+    if both[0] >= threshold:
+        return ""
+    return f"one arm is collapsed: both reach only an MI of {max(both[0], 0):.3g} nats"

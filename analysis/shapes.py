@@ -7,34 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.claims import Arm, Measured, Sampled, measured
+from analysis.claims import Arm, Measured, Sampled, in_view, measured, reach
 from analysis.collapse import is_collapsed, wilson
 from analysis.frontier import possible_information
-from analysis.replicates import LEVEL, Array, best_nll
+from analysis.replicates import LEVEL, best_nll
 
 
 @dataclass(frozen=True)
 class Rises:
     """The frontier rises by more than `by` nats from no MI to `to` of the arm's largest.
 
-    That is the largest that is possible, where the arm's is beyond.
+    That is the largest that is possible, where the arm's is beyond; `within` is that of `Range`.
     """
 
     arm: Arm
     by: float
     to: float = 0.9
+    within: float = math.inf
 
     def __str__(self) -> str:
         """Say it in words."""
         return (
             f"the NLL of {self.arm} rises by more than {self.by:g} nats up to {self.to:.0%} of "
-            "its largest MI"
+            f"its largest MI{in_view(self.within)}"
         )
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure how far the frontier rises."""
         [(_, arm, unit)] = arms
-        end = self.to * _end(arms[0])
+        end = self.to * reach(arms, self.within)
         rise = best_nll(arm, end[:, None])[:, 0] - arm.nll.min(axis=1)
         quantity = f"rise of the NLL, nats per {unit}"
         return measured(quantity, rise, (self.by, math.inf), (0.0, float(end[0])))
@@ -60,7 +61,7 @@ class BreaksDown:
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure by how much the rise at the end exceeds the rise up to there."""
         [(_, arm, unit)] = arms
-        end = _end(arms[0])
+        end = reach(arms)
         late, last = best_nll(arm, np.stack([self.after * end, end], axis=1)).T
         excess = (last - late) - (late - arm.nll.min(axis=1))
         quantity = f"rise of the NLL at the end less that before, nats per {unit}"
@@ -137,8 +138,3 @@ class Collapses:
         inside = arm.points[knob.between(self.low, self.high)]
         means = inside.groupby("config_hash")[["mi_value", "ceiling", "tokens"]].mean()
         return is_collapsed(means, arm.unit)
-
-
-def _end(arm: Sampled) -> Array:
-    """Give `[replicates]`: the largest MI of an arm that is possible."""
-    return np.minimum(arm.replicates.most_information, possible_information(arm.points))

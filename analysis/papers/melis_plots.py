@@ -8,7 +8,7 @@ several in the KL term, the objective.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from analysis.claims import Arm, Range
+from analysis.claims import ALL, Arm, Range
 from analysis.orders import Below, NoBetter
 
 FORMS = ("kl", "renyi")
@@ -41,6 +41,11 @@ class Plot(NamedTuple):
         return "validation" if self.data == _VALIDATION else "train"
 
     @property
+    def view(self) -> float:
+        """Give how far above the lowest NLL, in nats, the picture goes."""
+        return 0.24 if self.data == _SYMBOLS else 1.0
+
+    @property
     def per(self) -> str:
         """Say per what its nats are, where that is no observation."""
         return "" if self.data == _SYMBOLS else " a token"
@@ -49,13 +54,19 @@ class Plot(NamedTuple):
         """Give the arms of those curves that it has."""
         return tuple(self.curves[name] for name in names if name in self.curves)
 
-    def below(self, *pairs: tuple[str, str], **how: Range | float) -> tuple[Below, ...]:
-        """State that curves lie below others, for those pairs that it has."""
-        return tuple(Below(a, b, **how) for a, b in self._both(pairs))  # type: ignore[arg-type]
+    def below(
+        self, *pairs: tuple[str, str], between: Range = ALL, by: float = 0.0
+    ) -> tuple[Below, ...]:
+        """State that curves lie below others in view, for those pairs that it has."""
+        between = between._replace(within=self.view)
+        return tuple(Below(a, b, between, by) for a, b in self._both(pairs))
 
-    def no_better(self, *pairs: tuple[str, str], by: float, **how: Range) -> tuple[NoBetter, ...]:
+    def no_better(
+        self, *pairs: tuple[str, str], by: float, between: Range = ALL
+    ) -> tuple[NoBetter, ...]:
         """State that curves lie below others by less than `by`, for those pairs that it has."""
-        return tuple(NoBetter(a, b, by, **how) for a, b in self._both(pairs))
+        between = between._replace(within=self.view)
+        return tuple(NoBetter(a, b, by, between) for a, b in self._both(pairs))
 
     def _both(self, pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[Arm, Arm]]:
         for a, b in pairs:

@@ -15,7 +15,8 @@ from torch.nn import functional
 from trainables.data.corpus import PAD
 
 ROWS = 512  # rows of logits made at a time on a CPU, whose cache holds them
-RETAINED_BYTES = 2**29  # beyond this the backward pass makes the exponentials again
+RETAINED_BYTES = 2**29  # beyond this the backward pass makes the exponentials again,
+RETAINED_BYTES_ON_GPU = 2**31  # and beyond this
 
 _second_derivatives = ContextVar("second_derivatives", default=False)
 
@@ -82,7 +83,7 @@ def rows_at_once(device: str, row_bytes: int) -> int:
     A GPU takes longer to be told of a small product than to compute it, so that there they are as
     many as may be retained.
     """
-    return ROWS if device == "cpu" else max(ROWS, RETAINED_BYTES // row_bytes)
+    return ROWS if device == "cpu" else max(ROWS, RETAINED_BYTES_ON_GPU // row_bytes)
 
 
 class _Forward(NamedTuple):
@@ -105,7 +106,8 @@ def _forward(
 ) -> _Forward:
     n_rows, n_tokens = len(rows), len(weight)
     row_bytes = n_tokens * rows.element_size()
-    retain = differentiable and n_rows * row_bytes <= RETAINED_BYTES
+    most = RETAINED_BYTES_ON_GPU if rows.is_cuda else RETAINED_BYTES
+    retain = differentiable and n_rows * row_bytes <= most
     at_once = rows_at_once(rows.device.type, row_bytes)
     buffer = _borrow(rows, n_rows if retain else min(at_once, n_rows), n_tokens)
     highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))
