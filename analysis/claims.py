@@ -10,6 +10,7 @@ An arm's frontier is the staircase F(m): the lowest NLL among its configurations
 least m. It ends at the arm's largest MI, and nothing is said beyond.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
@@ -52,9 +53,7 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in words."""
-        where = (
-            "" if math.isinf(self.within) else f" within {self.within:g} nats of the lowest NLL"
-        )
+        where = in_view(self.within)
         if self.nats:
             return f"MI from {self.low:g} to {self.high:g} nats{where}"
         if (self.low, self.high) == (0.0, 1.0):
@@ -125,7 +124,9 @@ def reach(arms: Sequence[Sampled], within: float = math.inf) -> Array:
     latents of data are not distributed as the prior, at any NLL.
     """
     floor = max(float(arm.points["floor"].max()) for arm in arms)
-    lowest = floor if floor == floor else np.min([a.replicates.nll.min(axis=1) for a in arms], 0)
+    lowest: Array | float = floor
+    if math.isnan(floor):
+        lowest = np.min([arm.replicates.nll.min(axis=1) for arm in arms], axis=0)
     ends = [
         min(possible_information(arm.points) for arm in arms)
         + np.zeros(len(arms[0].replicates.mi))
