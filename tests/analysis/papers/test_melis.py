@@ -147,13 +147,13 @@ def test_each_claim_of_an_order_is_answered(rows: Rows, claim: Claim) -> None:
 
 N = 40
 M = np.linspace(0.1, 5.0, N)
-FLAT, RISING, ELBOW = np.full(N, 6.02), 6.0 + M / 50, 6.0 + 5 * np.maximum(M - 3.9, 0.0)
+FLAT, RISING, ELBOW = np.full(N, 6.01), 6.0 + M / 50, 6.0 + 5 * np.maximum(M - 3.9, 0.0)
 CROSSING = RISING + np.where(M > 3.75, 0.1, -0.1)
 # For each kind of statement, curves of A and B by which it holds, and by which it does not.
 BUILT = {
     Rises: [((RISING,), (FLAT,))],
     BreaksDown: [((ELBOW,), (RISING,)), ((ELBOW,), (FLAT,))],
-    Flat: [((FLAT,), (FLAT + 1,)), ((6.0 + M / 100,), (RISING + 0.2,))],
+    Flat: [((FLAT,), (FLAT + 1,)), ((6.0 + M / 500,), (RISING + 0.2,))],
     Level: [((FLAT + 0.005, FLAT), (FLAT + 0.1, FLAT)), ((FLAT, FLAT), (RISING + 0.5, RISING))],
     NoBetter: [((FLAT, FLAT), (FLAT, FLAT + 0.2)), ((RISING + 0.1, RISING), (FLAT, FLAT + 0.1))],
     SomewhereAbove: [((CROSSING, RISING), (RISING - 0.1, RISING))],
