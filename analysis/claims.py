@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from analysis.collapse import collapse_threshold
 from analysis.frontier import Unit, possible_information
 from analysis.replicates import LEVEL, Array, Replicates, interval
 
@@ -118,24 +119,31 @@ def arms_of(statement: Statement) -> tuple[Arm, ...]:
 
 
 def reach(arms: Sequence[Sampled], within: float = math.inf) -> Array:
-    """Give `[replicates]`: the largest MI that all arms reach, minus infinity where one has none.
+    """Give `[replicates]`: the largest MI that all arms reach, NaN where one has no trial in view.
 
     `within` is that of `Range`. Beyond the MI that is possible, rates do not count: there the
     latents of data are not distributed as the prior, at any NLL.
     """
-    floor = max(float(arm.points["floor"].max()) for arm in arms)
-    lowest: Array | float = floor
-    if math.isnan(floor):
+    lowest: Array | float = float(pd.concat([arm.points["floor"] for arm in arms]).max())
+    if np.isnan(lowest):
         lowest = np.min([arm.replicates.nll.min(axis=1) for arm in arms], axis=0)
-    ends = [
-        min(possible_information(arm.points) for arm in arms)
-        + np.zeros(len(arms[0].replicates.mi))
-    ]
-    for _, arm, _ in arms:
-        inside = arm.nll <= np.expand_dims(lowest + within, -1)
-        ends.append(np.where(inside, arm.mi, -math.inf).max(axis=1))
+    top = np.expand_dims(lowest + within, -1)
+    ends = [np.where(a.nll <= top, a.mi, -math.inf).max(axis=1) for _, a, _ in arms]
     least: Array = np.min(ends, axis=0)
-    return least
+    least[np.isneginf(least)] = np.nan
+    return np.minimum(least, min(possible_information(arm.points) for arm in arms))
+
+
+def out_of_reach(arms: Sequence[Sampled], within: float = math.inf) -> str:
+    """Say that an arm is out of view or collapsed, if one is; nothing otherwise."""
+    most = float(reach(arms, within)[0])
+    one, they = ("the", "it reaches") if len(arms) == 1 else ("one", "both reach")
+    if math.isnan(most):
+        return f"{one} arm has no trial{in_view(within)}"
+    threshold = max(float(collapse_threshold(arm.points, arm.unit).max()) for arm in arms)
+    if most >= threshold:
+        return ""
+    return f"{one} arm is collapsed: {they} only an MI of {max(most, 0):.3g} nats{in_view(within)}"
 
 
 def measured(

@@ -8,8 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured, reach
-from analysis.collapse import collapse_threshold
+from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured, out_of_reach, reach
 from analysis.replicates import LEVEL, Array, best_nll
 
 _N_GRID = 64
@@ -104,10 +103,11 @@ class SomewhereAbove:
         if not known:
             return str(found[0])
         largest = max(known, key=lambda part: part.estimate)
+        of_all = len(known) == _N_PARTS  # else it may be larger where nothing is known
         return largest._replace(
             quantity=f"largest {largest.quantity}, over a quarter",
             low=max(part.low for part in known),
-            high=max(part.high for part in known),
+            high=max(part.high for part in known) if of_all else math.inf,
         )
 
 
@@ -132,17 +132,20 @@ class Parallel:
         )
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
-        """Measure the ratio of the rises."""
-        both = reach(arms, self.within)
-        if why := _collapsed(arms, both):
+        """Measure the logarithm of the ratio of the rises."""
+        if why := out_of_reach(arms, self.within):
             return why
+        both = reach(arms, self.within)
         ends = np.stack([0.1 * both, 0.9 * both], axis=1)
-        a, b = (np.diff(best_nll(arm.replicates, ends))[:, 0] for arm in arms)
+        with np.errstate(invalid="ignore"):  # where a replicate reaches nothing
+            a, b = (np.diff(best_nll(arm.replicates, ends))[:, 0] for arm in arms)
         if a[0] <= 0 or b[0] <= 0:
             return "one of the curves does not rise"
-        ratio = np.divide(a, b, out=np.full_like(a, np.nan), where=b > 0)
-        mi = (float(ends[0, 0]), float(ends[0, 1]))
-        return measured("ratio of the rises", ratio, (1 / self.factor, self.factor), mi)
+        log_ratio = np.full_like(a, np.nan)
+        rising = (a > 0) & (b > 0)
+        log_ratio[rising] = np.log(a[rising] / b[rising])
+        most, mi = math.log(self.factor), (float(ends[0, 0]), float(ends[0, 1]))
+        return measured("log of the ratio of the rises", log_ratio, (-most, most), mi)
 
 
 @dataclass(frozen=True)
@@ -225,9 +228,9 @@ def _difference(
     The mean is over 64 equidistant MIs. Where the range is in shares, they are shares of what
     both arms of that replicate reach.
     """
-    both = reach(arms, between.within)
-    if why := _collapsed(arms, both):
+    if why := out_of_reach(arms, between.within):
         return why
+    both = reach(arms, between.within)
     if between.nats and both[0] < max(between.low, _NEARLY * between.high):
         return f"both reach only an MI of {both[0]:.3g} nats"
     scale = 1.0 if between.nats else both
@@ -241,11 +244,3 @@ def _difference(
     mean[(high <= low) | ~np.isfinite(mean)] = np.nan
     quantity = f"mean NLL difference, nats per {arms[0].unit}"
     return measured(quantity, mean, region, (float(low[0]), float(high[0])), level)
-
-
-def _collapsed(arms: Sequence[Sampled], both: Array) -> str:
-    """Say that an arm is collapsed, or out of view, if it is, given what both reach."""
-    threshold = max(float(collapse_threshold(arm.points, arm.unit).max()) for arm in arms)
-    if both[0] >= threshold:
-        return ""
-    return f"one arm is collapsed: both reach only an MI of {max(both[0], 0):.3g} nats"

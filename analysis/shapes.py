@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.claims import Arm, Measured, Sampled, in_view, measured, reach
+from analysis.claims import Arm, Measured, Sampled, in_view, measured, out_of_reach, reach
 from analysis.collapse import is_collapsed, wilson
 from analysis.frontier import possible_information
 from analysis.replicates import LEVEL, best_nll
@@ -35,8 +35,11 @@ class Rises:
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure how far the frontier rises."""
         [(_, arm, unit)] = arms
+        if why := out_of_reach(arms, self.within):
+            return why
         end = self.to * reach(arms, self.within)
         rise = best_nll(arm, end[:, None])[:, 0] - arm.nll.min(axis=1)
+        rise = np.where(end > 0, rise, np.nan)
         quantity = f"rise of the NLL, nats per {unit}"
         return measured(quantity, rise, (self.by, math.inf), (0.0, float(end[0])))
 
@@ -61,9 +64,11 @@ class BreaksDown:
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure by how much the rise at the end exceeds the rise up to there."""
         [(_, arm, unit)] = arms
+        if why := out_of_reach(arms):
+            return why
         end = reach(arms)
         late, last = best_nll(arm, np.stack([self.after * end, end], axis=1)).T
-        excess = (last - late) - (late - arm.nll.min(axis=1))
+        excess = np.where(end > 0, last - 2 * late + arm.nll.min(axis=1), np.nan)
         quantity = f"rise of the NLL at the end less that before, nats per {unit}"
         return measured(quantity, excess, (0.0, math.inf), (0.0, float(end[0])))
 
@@ -105,19 +110,21 @@ class Flat:
 class Collapses:
     """Most configurations with a knob from `low` to `high` are collapsed, of all arms together.
 
-    As `analysis.collapse.is_collapsed` has it; the interval of their share is Wilson's.
+    As `analysis.collapse.is_collapsed` has it, and with an NLL at most `within` nats above the
+    lowest possible, where that is known. The interval of their share is Wilson's.
     """
 
     arms: tuple[Arm, ...]
     knob: str
     low: float
     high: float
+    within: float = math.inf
 
     def __str__(self) -> str:
         """Say it in words."""
         return (
             f"most trials of {', '.join(map(str, self.arms))} with {self.knob} from {self.low:g} "
-            f"to {self.high:g} collapse"
+            f"to {self.high:g} collapse{in_view(self.within)}"
         )
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
@@ -136,5 +143,7 @@ class Collapses:
         """Say which configurations of an arm in the range are collapsed."""
         knob = arm.points[self.knob].astype("float64")
         inside = arm.points[knob.between(self.low, self.high)]
-        means = inside.groupby("config_hash")[["mi_value", "ceiling", "tokens"]].mean()
-        return is_collapsed(means, arm.unit)
+        columns = ["mi_value", "nll_value", "ceiling", "floor", "tokens"]
+        means = inside.groupby("config_hash")[columns].mean()
+        too_high = (means["nll_value"] > means["floor"] + self.within).to_numpy()
+        return is_collapsed(means, arm.unit) & ~too_high

@@ -24,7 +24,7 @@ _SYMBOLS, _FIT, _VALIDATION = (
 
 
 class Plot(NamedTuple):
-    """Curves that compare, by name; `sweeps_lambda` are those that have a lambda to sweep."""
+    """Curves that compare, by name."""
 
     name: str
     data: str
@@ -74,43 +74,43 @@ class Plot(NamedTuple):
                 yield self.curves[a], self.curves[b]
 
 
-def _forms(*names: str) -> tuple[str, ...]:
+def forms(*names: str) -> tuple[str, ...]:
     """Name the curves of estimators with several samples in the KL term."""
     return tuple(f"{name}-{form}" for name in names for form in FORMS)
 
 
 def _varied(estimator: str, what: tuple[str, ...]) -> tuple[str, ...]:
-    curves = (ONE[estimator], *_forms(f"{estimator}-16"))
+    curves = (ONE[estimator], *forms(f"{estimator}-16"))
     return tuple(f"{curve}-{value}" for curve in curves for value in what)
 
 
 def _longer(estimator: str) -> tuple[str, ...]:
     one = ONE[estimator]
-    return (one, f"{one}-steps-x16", f"{one}-batch-x16", *_forms(f"{estimator}-16"))
+    return (one, f"{one}-steps-x16", f"{one}-batch-x16", *forms(f"{estimator}-16"))
 
 
 def _split(estimator: str) -> tuple[str, ...]:
-    return (ONE[estimator], *_forms(*(f"{estimator}-{n}" for n in ("16-1", "1-16", "16"))))
+    return (ONE[estimator], *forms(*(f"{estimator}-{n}" for n in ("16-1", "1-16", "16"))))
 
 
 def _power(estimator: str) -> tuple[str, ...]:
-    return (*_forms(f"{estimator}-16"), f"{estimator}-16-power")
+    return (*forms(f"{estimator}-16"), f"{estimator}-16-power")
 
 
 BATCHES = ("batch-64", "batch-256", "batch-1024")
 LENGTHS = ("40k", "80k")
-_BOTH = ("dreg-1", *_forms("dreg-16"), "reinforce-1", *_forms("vimco-16"))
-_DREG = ("dreg-1", *_forms("dreg-16", "dreg-64"))
-_VIMCO = ("reinforce-1", *_forms("vimco-16", "vimco-64"))
+_BOTH = ("dreg-1", *forms("dreg-16"), "reinforce-1", *forms("vimco-16"))
+_DREG = ("dreg-1", *forms("dreg-16", "dreg-64"))
+_VIMCO = ("reinforce-1", *forms("vimco-16", "vimco-64"))
 
 _ON_SYMBOLS = {
-    2: ("elbo", "iwae-1", *_forms("iwae-16", "iwae-64")),
+    2: ("elbo", "iwae-1", *forms("iwae-16", "iwae-64")),
     3: ("elbo", *_DREG),
     4: _split("dreg"),
-    5: ("reinforce-1", *_forms("reinforce-16", "reinforce-64")),
+    5: ("reinforce-1", *forms("reinforce-16", "reinforce-64")),
     6: _VIMCO,
     7: _split("vimco"),
-    15: ("reinforce-1", "vq-vae", *_forms("vimco-16")),
+    15: ("reinforce-1", "vq-vae", *forms("vimco-16")),
     26: _power("dreg"),
     27: _power("vimco"),
 }

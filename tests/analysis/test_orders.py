@@ -1,5 +1,6 @@
 """Statements that compare curves, or say how one goes, over curves whose answer is known."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from analysis.checking import Evidence, check
 from analysis.claims import FAILS, HOLDS, UNDECIDED, Arm, Range, Statement
 from analysis.orders import Below, FitsBetter, NoBetter, Parallel, SomewhereAbove
-from analysis.shapes import BreaksDown
+from analysis.shapes import BreaksDown, Rises
 
 MakeArm = Callable[..., pd.DataFrame]
 A, B = Arm("experiment", "a"), Arm("experiment", "b")
@@ -80,7 +81,7 @@ def test_parallel_frontiers_rise_alike_wherever_they_lie(
 
     assert found.verdict == verdict
     assert found.measured is not None
-    assert found.measured.estimate == pytest.approx(np.ptp(nll) / (0.2 * np.ptp(MI)))
+    assert found.measured.estimate == pytest.approx(np.log(np.ptp(nll) / (0.2 * np.ptp(MI))))
     assert found.measured.mi == pytest.approx((0.5, 4.5))
 
 
@@ -118,3 +119,48 @@ def test_what_breaks_down_rises_more_at_the_end_than_before(
     assert found.measured is not None
     if excess is not None:  # the first level in the last quarter belongs to what is before
         assert found.measured.estimate == pytest.approx(excess, abs=4 * 0.13)
+
+
+@pytest.mark.parametrize("statement", [Rises(A, 0.01, within=0.24), BreaksDown(A)], ids=str)
+@pytest.mark.parametrize("most", [0.0, -0.001])
+def test_a_collapsed_arm_has_no_shape(arm: MakeArm, statement: Statement, most: float) -> None:
+    """Estimates of no MI are at times below 0."""
+    found = answer(statement, arm(6.0, most * np.linspace(0.1, 1.0, 40)))
+
+    assert found.verdict == UNDECIDED
+    assert found.reason.startswith("the arm is collapsed: it reaches only an MI of 0 nats")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        Rises(A, 0.01, within=0.24),
+        Below(A, B, Range(within=0.24)),
+        SomewhereAbove(A, B, 0.24),
+        Parallel(A, B, 1.5, 0.24),
+    ],
+    ids=str,
+)
+def test_an_arm_out_of_view_is_said_to_be(arm: MakeArm, statement: Statement) -> None:
+    found = answer(statement, arm(8.0), None if isinstance(statement, Rises) else arm(6.0))
+
+    assert found.verdict == UNDECIDED
+    assert found.reason.endswith("arm has no trial within 0.24 nats of the lowest NLL")
+
+
+def test_curves_are_compared_as_far_as_both_are_in_view(arm: MakeArm) -> None:
+    """A leaves it at an MI of 2.5, the middle; below, B lies 0.1 higher."""
+    found = answer(Below(A, B, Range(within=0.24)), arm(6.0 + (MI > 2.5)), arm(6.1))
+
+    assert found.verdict == HOLDS
+    assert found.measured is not None
+    assert found.measured.estimate == pytest.approx(-0.1)
+    assert found.measured.mi == pytest.approx((0.0, MI[MI <= 2.5].max()))
+
+
+def test_view_is_above_the_lowest_of_both_where_no_lowest_is_known(arm: MakeArm) -> None:
+    unknown = {"nll_floor": math.nan}
+    near = answer(Below(A, B, Range(within=0.24)), arm(6.0, **unknown), arm(6.2, **unknown))
+    far = answer(Below(A, B, Range(within=0.24)), arm(6.0, **unknown), arm(6.3, **unknown))
+
+    assert (near.verdict, far.verdict) == (HOLDS, UNDECIDED)

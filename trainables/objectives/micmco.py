@@ -33,12 +33,15 @@ class SplitSamples(Config):
     which samples. With those of `kl` it is an estimator of the divergence by itself. With those of
     `log_evidence` all S of O are one, and `kl` is the number for U or S_alpha alone.
 
-    With `kl: 1` the first is ln q(z|x) - ln p(z) of one sample, that of KL(q||p), whatever alpha
-    is. S of several samples does not hold against it: let q have the variance s^2 in one
-    dimension that the decoder ignores, then KL(q||p) grows as s^2 / 2, and -S as the least of K
-    squared normal draws times that. Hence O is unbounded for lambda above 0.01 with K = 16, and
-    trials diverge. The second is bounded where x is discrete, but for the Rényi form below
-    alpha = 1.
+    Not all have a maximum. Let q have the variance s^2 in one dimension that the decoder ignores:
+    then KL(q||p) grows as s^2 / 2, and -S of K samples as the least of K squared normal draws
+    times that, 0.01 of it for K = 16. Trials diverge
+
+    - with `kl: 1` and the evidence of `kl`, where the KL term is ln q(z|x) - ln p(z) of one sample
+      whatever alpha is: from lambda = 0.01 on for K = 16;
+    - with `kl: 1` and the evidence of `log_evidence`: for lambda below 0, and alpha below 1;
+    - with `log_evidence: 1` and its evidence: in the Rényi form for lambda above 1 - 1 / alpha,
+      where the weight of S is negative.
     """
 
     log_evidence: Count

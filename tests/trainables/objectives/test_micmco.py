@@ -300,23 +300,30 @@ class _Blind:
         return torch.full(z.shape[:2], math.log(0.5)).double() + 0 * z.sum(-1)
 
 
+ONE_OF_KL, ONE_OF_EVIDENCE = {"log_evidence": 16, "kl": 1}, {"log_evidence": 1, "kl": 16}
+
+
 @pytest.mark.parametrize(
-    ("form", "evidence_in_kl", "is_bounded"),
+    ("samples", "evidence_in_kl", "form", "is_bounded"),
     [
-        ("kl", "kl", False),
-        ("kl", "log_evidence", True),
-        ("renyi above one", "kl", False),
-        ("renyi above one", "log_evidence", True),
-        ("renyi below one", "kl", False),
-        ("renyi below one", "log_evidence", False),
+        (ONE_OF_KL, "kl", {"name": "kl", "lambda": 0.1}, False),
+        (ONE_OF_KL, "kl", {"name": "renyi", "lambda": 0.1, "alpha": 2.0}, False),
+        (ONE_OF_KL, "kl", {"name": "kl", "lambda": 0.005}, True),
+        (ONE_OF_KL, "log_evidence", {"name": "kl", "lambda": 0.1}, True),
+        (ONE_OF_KL, "log_evidence", {"name": "renyi", "lambda": 0.9, "alpha": 2.0}, True),
+        (ONE_OF_KL, "log_evidence", {"name": "renyi", "lambda": -0.1, "alpha": 2.0}, False),
+        (ONE_OF_KL, "log_evidence", {"name": "renyi", "lambda": 0.1, "alpha": 0.5}, False),
+        (ONE_OF_EVIDENCE, "log_evidence", {"name": "kl", "lambda": 0.9}, True),
+        (ONE_OF_EVIDENCE, "log_evidence", {"name": "renyi", "lambda": 0.4, "alpha": 2.0}, True),
+        (ONE_OF_EVIDENCE, "log_evidence", {"name": "renyi", "lambda": 0.9, "alpha": 2.0}, False),
     ],
 )
-def test_one_sample_of_the_kl_term_leaves_the_objective_bounded_or_not(
-    form: str, evidence_in_kl: str, is_bounded: bool
+def test_split_samples_leave_the_objective_bounded_or_not(
+    samples: dict[str, int], evidence_in_kl: str, form: dict[str, Any], is_bounded: bool
 ) -> None:
-    """Above lambda = 0.01, the mean of the least of 16 squared normal draws, for 16 and 1."""
-    split = with_split(form, log_evidence=16, kl=1, evidence_in_kl=evidence_in_kl)
-    objective = objectives.create({**split, "lambda": 0.1}).double()
+    """0.01 is the mean of the least of 16 squared normal draws, as a share of that of one."""
+    split = {"estimator": "dreg", "samples": {**samples, "evidence_in_kl": evidence_in_kl}}
+    objective = objectives.create({**form, **split}).double()
 
     def value(scale: float) -> float:
         torch.manual_seed(0)
