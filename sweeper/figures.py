@@ -1,5 +1,6 @@
 """`sweeper paper NAME --figure N`: an experiment run as far as need be, drawn and judged."""
 
+import shlex
 from collections.abc import Collection
 
 from sweeper import sweeping
@@ -58,9 +59,17 @@ def _announcement(experiment: Experiment, scales: Collection[str]) -> str:
 def _judge(paper: str, experiment: str, run: RunDirectory, storage: Storage) -> int:
     """Print what the run says of the figure, and with others at its scale of several figures."""
     scale = run.document().get("scale")
-    others = [_stored(other, scale, storage) for other in papers.compared_with(paper, experiment)]
-    runs = [run, *(found.run for found in others if found is not None)]
+    others = papers.compared_with(paper, experiment)
+    found = {other: _stored(other, scale, storage) for other in others}
+    runs = [run, *(other.run for other in found.values() if other is not None)]
     print(papers.describe(paper, runs, storage=storage, only=experiment))
+    numbers = [others[other] for other, stored in found.items() if stored is None]
+    if missing := [str(number) for number in numbers if number is not None]:
+        options = [] if scale is None else ["--scale", scale]
+        options += [] if storage is None else ["--storage", str(storage)]
+        print("\nclaims that compare it with another figure need")
+        for number in missing:
+            print(f"  {shlex.join(['sweeper', 'paper', paper, '--figure', number, *options])}")
     return sweeping.DONE
 
 

@@ -88,9 +88,15 @@ def experiment_of(name: str, figure: int) -> str:
     return paper.figures[figure]
 
 
-def compared_with(name: str, experiment: str) -> tuple[str, ...]:
-    """Give the other shipped experiments that claims about this one compare it with."""
-    return tuple(e for e in _paper(name).only(experiment).experiments if e != experiment)
+def compared_with(name: str, experiment: str) -> dict[str, int | None]:
+    """Give the other shipped experiments that claims about this one compare it with.
+
+    Each has the number of its figure, none where it is no figure's.
+    """
+    paper = _paper(name)
+    numbers = {of_figure: number for number, of_figure in paper.figures.items()}
+    others = (e for e in paper.only(experiment).experiments if e != experiment)
+    return {other: numbers.get(other) for other in others}
 
 
 def _paper(name: str) -> Paper:
@@ -162,6 +168,8 @@ def _missing(paper: Paper, found: Sequence[Recognised], storage: Storage) -> lis
         else:
             command = f"sweeper resume {shlex.quote(most.run.location)}"
         lines.append(f"  {command}\n    for {', '.join(dict.fromkeys(why))}")
+    if lines and paper.figures:
+        lines.append(f"  and at small scale sweeper paper {paper.name} --figure N --scale small")
     return ["missing", *lines] if lines else []
 
 

@@ -173,7 +173,10 @@ def test_a_claim_about_two_figures_is_judged_with_the_run_of_the_other(
     ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours, theirs = Arm("quickstart", QUICK[0]), Arm("synthetic_vimco_kl", "reinforce-1")
-    both = PAPER._replace(claims=(Claim("7", "Both", "here and there", (Below(ours, theirs),)),))
+    both = PAPER._replace(
+        claims=(Claim("7", "Both", "here and there", (Below(ours, theirs),)),),
+        figures={3: "quickstart", 4: "synthetic_vimco_kl"},
+    )
     monkeypatch.setattr(stored_papers, "PAPERS", {"one": both})
     drawn()
     alone = capsys.readouterr().out
@@ -185,7 +188,9 @@ def test_a_claim_about_two_figures_is_judged_with_the_run_of_the_other(
     together = capsys.readouterr().out
 
     assert "no finished trial of synthetic_vimco_kl/reinforce-1" in " ".join(alone.split())
+    assert alone.endswith("compare it with another figure need\n  sweeper paper one --figure 4\n")
     assert "no finished trial" not in together
+    assert "--figure 4" not in together
     assert "runs/synthetic_vimco_kl: synthetic_vimco_kl, train split, " in together
 
 
