@@ -1,6 +1,5 @@
 """A Ray cluster of several nodes on this machine, each of which can be lost."""
 
-import json
 import os
 import secrets
 import signal
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soak.machine import AT_WORK, Machine, wait_until
+from sweeper.driving.joining import answer_in
 
 OBJECT_STORE_BYTES = 80_000_000
 NODE = "SOAK_NODE"  # the variable that all processes of a node have
@@ -71,7 +71,9 @@ class RayCluster:
             text=True,
             check=True,
         )
-        return len(json.loads(asked.stdout.splitlines()[-1])["nodes"])
+        answer = answer_in(asked.stdout)
+        assert answer, asked.stderr
+        return len(answer["nodes"])
 
     def at_work(self, node: int) -> list[int]:
         """Give the processes of a node that train."""

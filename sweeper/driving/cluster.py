@@ -1,6 +1,5 @@
 """A running Ray cluster: whether it can be joined, what it has, whether its nodes see the run."""
 
-import json
 import os
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.driving.capacity import trials_that_fit
-from sweeper.driving.joining import Node, alive, reason
+from sweeper.driving.joining import Node, alive, answer_in, reason
 from sweeper.driving.looking import Look, Seen, look
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
@@ -70,11 +69,7 @@ def _ask(address: str) -> dict[str, Any]:
         finally:
             asked.kill()
         last = os.pread(said.fileno(), 2**20, 0).decode(errors="replace").strip().splitlines()
-    try:
-        answer: dict[str, Any] = json.loads(out.splitlines()[-1])
-    except (IndexError, ValueError):
-        return {"error": (last or ["Ray ended"])[-1]}
-    return answer
+    return answer_in(out) or {"error": (last or ["Ray ended"])[-1]}
 
 
 def _refuse_client(address: str) -> None:

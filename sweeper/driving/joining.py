@@ -6,7 +6,8 @@ Prints one line of JSON: the `nodes` that are alive, or the `error` that keeps f
 import json
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import ray
 
@@ -56,6 +57,15 @@ def main(address: str) -> None:
     except Exception as error:  # whatever it is, the caller tells it in a line
         answer = {"error": reason(error)}
     print(json.dumps(answer))
+
+
+def answer_in(said: str) -> dict[str, Any] | None:
+    """Find what `main` printed, which Ray's own lines may follow; none where it is not there."""
+    for line in reversed(said.splitlines()):
+        with suppress(ValueError):
+            if isinstance(answer := json.loads(line), dict):
+                return answer
+    return None
 
 
 if __name__ == "__main__":

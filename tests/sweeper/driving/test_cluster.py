@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.driving import cluster
 from sweeper.driving.cluster import Cluster, check
-from sweeper.driving.joining import Node, reason
+from sweeper.driving.joining import Node, answer_in, reason
 from sweeper.driving.looking import Look, look
 from sweeper.errors import SweeperError
 from sweeper.experiment import Experiment
@@ -207,3 +207,17 @@ def test_what_is_looked_for_is_found_or_told(
     assert missing is not None
     assert "lacks ptb/ptb.train.txt" in missing
     assert look(Look(marker, text, [], "")).storage is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ('{"nodes": []}\n', {"nodes": []}),
+        ('2026-11-27 INFO worker.py\n{"error": "x"}\n[W 05:20 core_worker] 7\n', {"error": "x"}),
+        ('{"error": "x"}\n7\n', {"error": "x"}),
+        ("[1]\nnothing of it\n", None),
+        ("", None),
+    ],
+)
+def test_an_answer_is_found_among_lines_of_ray(said: str, answer: dict[str, Any] | None) -> None:
+    assert answer_in(said) == answer
