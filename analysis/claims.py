@@ -118,11 +118,12 @@ def arms_of(statement: Statement) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
-def reach(arms: Sequence[Sampled], within: float = math.inf) -> Array:
-    """Give `[replicates]`: the largest MI that all arms reach, NaN where one has no trial in view.
+def reach(arms: Sequence[Sampled], within: float = math.inf) -> Array | str:
+    """Give `[replicates]`: the largest MI that all arms reach, or say which lacks any.
 
-    `within` is that of `Range`. Beyond the MI that is possible, rates do not count: there the
-    latents of data are not distributed as the prior, at any NLL.
+    NaN where one has no trial in view; `within` is that of `Range`. Beyond the MI that is
+    possible, rates do not count: there the latents of data are not distributed as the prior, at
+    any NLL.
     """
     lowest: Array | float = float(pd.concat([arm.points["floor"] for arm in arms]).max())
     if np.isnan(lowest):
@@ -131,19 +132,14 @@ def reach(arms: Sequence[Sampled], within: float = math.inf) -> Array:
     ends = [np.where(a.nll <= top, a.mi, -math.inf).max(axis=1) for _, a, _ in arms]
     least: Array = np.min(ends, axis=0)
     least[np.isneginf(least)] = np.nan
-    return np.minimum(least, min(possible_information(arm.points) for arm in arms))
-
-
-def out_of_reach(arms: Sequence[Sampled], within: float = math.inf) -> str:
-    """Say that an arm is out of view or collapsed, if one is; nothing otherwise."""
-    most = float(reach(arms, within)[0])
+    least = np.minimum(least, min(possible_information(arm.points) for arm in arms))
     one, they = ("the", "it reaches") if len(arms) == 1 else ("one", "both reach")
-    if math.isnan(most):
+    if np.isnan(least[0]):
         return f"{one} arm has no trial{in_view(within)}"
-    threshold = max(float(collapse_threshold(arm.points, arm.unit).max()) for arm in arms)
-    if most >= threshold:
-        return ""
-    return f"{one} arm is collapsed: {they} only an MI of {max(most, 0):.3g} nats{in_view(within)}"
+    if least[0] < max(collapse_threshold(arm.points, arm.unit).max() for arm in arms):
+        most = max(least[0], 0)
+        return f"{one} arm is collapsed: {they} only an MI of {most:.3g} nats{in_view(within)}"
+    return least
 
 
 def measured(

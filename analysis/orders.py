@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured, out_of_reach, reach
+from analysis.claims import ALL, Arm, Measured, Range, Sampled, measured, reach
 from analysis.replicates import LEVEL, Array, best_nll
 
 _N_GRID = 64
@@ -133,9 +133,9 @@ class Parallel:
 
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure the logarithm of the ratio of the rises."""
-        if why := out_of_reach(arms, self.within):
-            return why
         both = reach(arms, self.within)
+        if isinstance(both, str):
+            return both
         ends = np.stack([0.1 * both, 0.9 * both], axis=1)
         with np.errstate(invalid="ignore"):  # where a replicate reaches nothing
             a, b = (np.diff(best_nll(arm.replicates, ends))[:, 0] for arm in arms)
@@ -228,9 +228,9 @@ def _difference(
     The mean is over 64 equidistant MIs. Where the range is in shares, they are shares of what
     both arms of that replicate reach.
     """
-    if why := out_of_reach(arms, between.within):
-        return why
     both = reach(arms, between.within)
+    if isinstance(both, str):
+        return both
     if between.nats and both[0] < max(between.low, _NEARLY * between.high):
         return f"both reach only an MI of {both[0]:.3g} nats"
     scale = 1.0 if between.nats else both

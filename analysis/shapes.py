@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.claims import Arm, Measured, Sampled, in_view, measured, out_of_reach, reach
+from analysis.claims import Arm, Measured, Sampled, in_view, measured, reach
 from analysis.collapse import is_collapsed, wilson
 from analysis.frontier import possible_information
 from analysis.replicates import LEVEL, best_nll
@@ -35,9 +35,10 @@ class Rises:
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure how far the frontier rises."""
         [(_, arm, unit)] = arms
-        if why := out_of_reach(arms, self.within):
-            return why
-        end = self.to * reach(arms, self.within)
+        most = reach(arms, self.within)
+        if isinstance(most, str):
+            return most
+        end = self.to * most
         rise = best_nll(arm, end[:, None])[:, 0] - arm.nll.min(axis=1)
         rise = np.where(end > 0, rise, np.nan)
         quantity = f"rise of the NLL, nats per {unit}"
@@ -64,9 +65,9 @@ class BreaksDown:
     def measure(self, arms: Sequence[Sampled]) -> Measured | str:
         """Measure by how much the rise at the end exceeds the rise up to there."""
         [(_, arm, unit)] = arms
-        if why := out_of_reach(arms):
-            return why
         end = reach(arms)
+        if isinstance(end, str):
+            return end
         late, last = best_nll(arm, np.stack([self.after * end, end], axis=1)).T
         excess = np.where(end > 0, last - 2 * late + arm.nll.min(axis=1), np.nan)
         quantity = f"rise of the NLL at the end less that before, nats per {unit}"
