@@ -15,8 +15,8 @@ from torch.nn import functional
 from trainables.data.corpus import PAD
 
 ROWS = 512  # rows of logits made at a time on a CPU, whose cache holds them
-RETAINED_BYTES = 2**29  # beyond this the backward pass makes the exponentials again,
-RETAINED_BYTES_ON_GPU = 2**31  # and beyond this
+GPU_BYTES = 2**27  # of logits made at a time on a GPU
+RETAINED_BYTES = 2**29  # beyond this the backward pass makes the exponentials again
 
 _second_derivatives = ContextVar("second_derivatives", default=False)
 
@@ -80,10 +80,9 @@ class VocabularySoftmax(nn.Module):
 def rows_at_once(device: str, row_bytes: int) -> int:
     """Give how many rows of logits are made at a time.
 
-    A GPU takes longer to be told of a small product than to compute it, so that there they are as
-    many as may be retained.
+    A GPU takes longer to be told of a small product than to compute it, so there they are more.
     """
-    return ROWS if device == "cpu" else max(ROWS, RETAINED_BYTES_ON_GPU // row_bytes)
+    return ROWS if device == "cpu" else max(ROWS, GPU_BYTES // row_bytes)
 
 
 class _Forward(NamedTuple):
@@ -106,8 +105,7 @@ def _forward(
 ) -> _Forward:
     n_rows, n_tokens = len(rows), len(weight)
     row_bytes = n_tokens * rows.element_size()
-    most = RETAINED_BYTES_ON_GPU if rows.is_cuda else RETAINED_BYTES
-    retain = differentiable and n_rows * row_bytes <= most
+    retain = differentiable and n_rows * row_bytes <= RETAINED_BYTES
     at_once = rows_at_once(rows.device.type, row_bytes)
     buffer = _borrow(rows, n_rows if retain else min(at_once, n_rows), n_tokens)
     highest, total, target = (rows.new_empty(n_rows, 1) for _ in range(3))

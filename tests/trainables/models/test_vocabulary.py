@@ -238,13 +238,9 @@ def test_second_derivatives_are_refused_where_they_are_not_asked_for() -> None:
             torch.autograd.grad(log_p.sum(), leaf, create_graph=True)
 
 
-@pytest.mark.parametrize("retained", [2**20, 2**29])
-def test_a_gpu_gets_as_many_rows_at_once_as_may_be_retained(
-    monkeypatch: pytest.MonkeyPatch, retained: int
-) -> None:
-    monkeypatch.setattr(vocabulary, "RETAINED_BYTES_ON_GPU", retained)
+def test_a_gpu_gets_more_rows_at_once_of_few_tokens() -> None:
     most = vocabulary.rows_at_once("cuda", 40_000)
 
     assert vocabulary.rows_at_once("cpu", 40_000) == vocabulary.ROWS
-    assert most * 40_000 <= retained < (most + 1) * 40_000
+    assert most * 40_000 <= vocabulary.GPU_BYTES < (most + 1) * 40_000
     assert vocabulary.rows_at_once("cuda", 2**40) == vocabulary.ROWS
