@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,15 @@ def test_the_extra_holds_all_that_training_needs() -> None:
 
     assert extra >= TRAINING_PACKAGES
     assert base.isdisjoint(TRAINING_PACKAGES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names)
+def test_every_module_is_in_what_is_installed(path: Path) -> None:
+    """In a package by `__init__.py`, under a name that the build looks for."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    package = path.relative_to(ROOT).parent
+    find = settings["packages"]["find"]
+
+    assert not find["namespaces"]
+    assert all((ROOT / part / "__init__.py").exists() for part in (package, *package.parents[:-1]))
+    assert any(fnmatch(".".join(package.parts), pattern) for pattern in find["include"])
